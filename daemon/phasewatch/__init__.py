@@ -1,0 +1,1 @@
+"""Watches three-phase voltages, names neutral and earth faults, publishes alerts."""

@@ -1,0 +1,1 @@
+"""The life cycle of an alert, and which alert explains which."""

@@ -1,0 +1,1 @@
+"""What the wires do: geometry, components, limits and the verdict."""

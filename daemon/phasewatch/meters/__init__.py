@@ -1,0 +1,1 @@
+"""What a meter says: quantities, profile, read plan, decoding, measuring point."""

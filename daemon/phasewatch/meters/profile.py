@@ -1,0 +1,148 @@
+"""A meter model as data: which registers hold which quantities, and how the meter wants to be asked."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from phasewatch.meters.quantities import LPE, NPE, UNITS, VOLTAGES
+
+TYPE_WORDS: Final[dict[str, int]] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
+"""Words (16-bit registers) that each type takes."""
+
+ASSUMED_ACCURACY_PERCENT: Final = 0.5
+"""Accuracy of reading where no source gives the class; what uses it says that it is assumed."""
+
+Address = Annotated[int, Field(ge=0, le=0xFFFF)]
+FunctionCode = Literal[3, 4]
+ValueType = Literal["u16", "i16", "u32", "i32", "f32", "u64", "i64", "f64"]
+WordOrder = Literal["big", "little"]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+class Part(BaseModel):
+    """The base of every piece of a profile: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Register(Part):
+    """Where one quantity stands and how its words become a value."""
+
+    address: Address
+    """PDU address, counted from 0, as it goes over the wire."""
+    type: ValueType
+    scale: float = 1.0
+    """Value = raw number x scale."""
+    function_code: FunctionCode | None = None
+    """None: the profile's."""
+    word_order: WordOrder | None = None
+    """None: the profile's. `big` = most significant word first."""
+    unavailable: tuple[int | float, ...] = ()
+    """Raw numbers (before scaling) that mean "not available"."""
+    exponent_at: Address | None = None
+    """Address of a signed 16-bit power of ten that multiplies the value (SunSpec, mantissa and exponent maps)."""
+    window_s: float | None = Field(default=None, gt=0)
+    """Averaging window of this register; None: the profile's."""
+    note: str | None = None
+
+    @property
+    def words(self) -> int:
+        """Words that the raw number takes."""
+        return TYPE_WORDS[self.type]
+
+
+class Block(Part):
+    """A stretch of addresses that the meter answers as a whole, gaps included."""
+
+    address: Address
+    words: int = Field(ge=1, le=0x10000)
+    note: str | None = None
+
+    @property
+    def end(self) -> int:
+        """First address behind the block."""
+        return self.address + self.words
+
+
+class Serial(Part):
+    """Factory settings of the serial port."""
+
+    baudrate: int = Field(default=9600, ge=300)
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+
+
+class Example(Part):
+    """Words seen or worked out, and what they say: the test of the profile."""
+
+    note: str
+    words: dict[Address, tuple[Annotated[int, Field(ge=0, le=0xFFFF)], ...]]
+    """First address -> words from there on."""
+    values: dict[str, float | None]
+    """Quantity -> value in its unit; None = the words say that it is not available."""
+
+
+class Profile(Part):
+    """One meter model."""
+
+    id: Slug
+    maker: str
+    models: tuple[str, ...] = Field(min_length=1)
+    kind: str
+    sources: tuple[str, ...] = Field(min_length=1)
+    function_code: FunctionCode
+    word_order: WordOrder = "big"
+    unit_id: int = Field(default=1, ge=0, le=255)
+    serial: Serial | None = None
+    tcp_port: int | None = Field(default=None, ge=1, le=65535)
+    max_words: int = Field(default=125, ge=1, le=125)
+    """Longest request the meter answers."""
+    align_words: Literal[1, 2] = 1
+    """2: the meter refuses odd addresses and odd counts."""
+    blocks: tuple[Block, ...] = ()
+    """Gaps between registers are read along only inside one of these; without any, never."""
+    holes: tuple[Block, ...] = ()
+    """Addresses that no request may touch."""
+    gap_ms: float = Field(default=0.0, ge=0)
+    """Silence the meter needs before the next request to it."""
+    turnaround_ms: float = Field(default=40.0, ge=0)
+    """Usual time from request to first byte of the answer; for the read plan and the bus load."""
+    window_s: float | None = Field(default=None, gt=0)
+    """Averaging window of the registers; None: not stated by the maker."""
+    accuracy_percent: float | None = Field(default=None, gt=0)
+    """Class of the voltages, percent of reading; None: no source gives it."""
+    registers: dict[str, Register] = Field(min_length=1)
+    examples: tuple[Example, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _quantities_exist(self) -> Self:
+        for place, names in (
+            ("registers", self.registers),
+            *((f"examples.{n}.values", e.values) for n, e in enumerate(self.examples)),
+        ):
+            for name in names:
+                if name not in UNITS:
+                    raise ValueError(f"{place}.{name}: no such quantity; one of {', '.join(UNITS)}")
+        for name, register in self.registers.items():
+            if register.words > self.max_words:
+                raise ValueError(
+                    f"registers.{name}: takes {register.words} words, more than max_words {self.max_words}"
+                )
+            if register.address + register.words > 0x10000:
+                raise ValueError(f"registers.{name}: runs past the last address 65535")
+        return self
+
+    @property
+    def voltages(self) -> tuple[str, ...]:
+        """Voltages the meter can see, in the order of the vocabulary."""
+        return tuple(name for name in VOLTAGES if name in self.registers)
+
+    @property
+    def sees_earth(self) -> bool:
+        """Whether any register speaks of earth."""
+        return NPE in self.registers or any(name in self.registers for name in LPE)
+
+    def window_of(self, quantity: str) -> float | None:
+        """Return the averaging window of a quantity in seconds; None where the maker does not state it."""
+        return self.registers[quantity].window_s or self.window_s

@@ -1,0 +1,1 @@
+"""One file is one rule: a point and its picture become conditions."""

@@ -1,0 +1,1 @@
+"""A five-wire feeder solved for its phasors, seen through simulated meters."""
