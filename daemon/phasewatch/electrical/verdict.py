@@ -1,0 +1,92 @@
+"""The diagnosis: values of one point -> its picture and what is wrong with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from phasewatch.electrical.explanations import EXPLANATIONS, Explanation
+from phasewatch.electrical.geometry import Picture, Triple, draw
+from phasewatch.electrical.look import History, Look
+from phasewatch.electrical.severity import Severity, severity_of
+from phasewatch.electrical.signatures import applicable
+from phasewatch.electrical.supply import Supply
+from phasewatch.meters.quantities import CURRENTS, PHASES, phase_name
+
+U2_FLOOR: Final = 0.003
+"""Least U2 per unit of U1 that kappa is formed with, after one sigma of noise is taken off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong, as codes; the words for them are in config/messages."""
+
+    code: str
+    phases: tuple[str, ...] = ()
+    """Phases concerned, as `L1`."""
+    severity: Severity | None = None
+    """None: nothing is wrong, or nothing can be said."""
+
+    @property
+    def phase(self) -> str | None:
+        """The one phase concerned; None for none or several."""
+        return self.phases[0] if len(self.phases) == 1 else None
+
+    @property
+    def explanation(self) -> Explanation:
+        """Ranked causes, what cannot be told apart, and the next steps, as codes."""
+        return EXPLANATIONS[self.code]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A picture and the verdict on it."""
+
+    picture: Picture
+    verdict: Verdict
+    supply: Supply
+
+
+def diagnose(values: Mapping[str, float], supply: Supply, history: History | None = None) -> Diagnosis:
+    """Draw the picture of the values and name what is wrong with it.
+
+    `history` None: a single look, nothing is known of before.
+    """
+    picture = draw(values)
+    return Diagnosis(picture, _verdict(picture, values, supply, history), supply)
+
+
+def _verdict(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Verdict:
+    if picture.phase_neutral is None:
+        return Verdict("not_enough_data")
+    look = _look(picture, values, supply, history)
+    match = next(filter(None, (signature(look) for signature in applicable(supply.system))), None)
+    if match is None:
+        return Verdict("normal")
+    phases = tuple(phase_name(PHASES[i]) for i in match.phases)
+    return Verdict(match.code, phases, severity_of(match, look))
+
+
+def _look(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Look:
+    n = None if picture.neutral is None else abs(picture.neutral)
+    kappa = None
+    if n is not None and picture.u1_v and picture.u2_v is not None:
+        kappa = n / max(picture.u2_v - supply.sigma_v, U2_FLOOR * picture.u1_v)
+    c1, c2, c3 = CURRENTS
+    return Look(
+        picture=picture,
+        supply=supply,
+        v=_per_unit(picture.phase_neutral, supply),
+        line=_per_unit(picture.line, supply),
+        e=_per_unit(picture.phase_earth, supply),
+        currents=(values.get(c1), values.get(c2), values.get(c3)),
+        n=None if n is None else n / supply.nominal_v,
+        kappa=kappa,
+        history=history,
+    )
+
+
+def _per_unit(triple: Triple | None, supply: Supply) -> Triple | None:
+    if triple is None:
+        return None
+    nominal_v = supply.nominal_v
+    return triple[0] / nominal_v, triple[1] / nominal_v, triple[2] / nominal_v
