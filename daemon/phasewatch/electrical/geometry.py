@@ -22,6 +22,10 @@ _A2: Final = _A.conjugate()
 _UNIT: Final[Corners] = (1 + 0j, _A2, _A)
 _FLAT: Final = 0.05
 """Below this q the line triangle gives no position across its own line."""
+_HIGHEST_V: Final = 1e7
+"""No supply has more; squares of squares of it stay far from overflow."""
+_LOWEST_V: Final = 1e-6
+"""Less is 0: a length that nothing can be divided by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Picture:
     phase_neutral: Triple | None
     line: Triple | None
     phase_earth: Triple | None
+    missing_phases: tuple[str, ...]
+    """The phase-to-neutral quantities that are not measured."""
     corners: Corners | None
     """L1, L2, L3 with the centroid at 0; None where nothing tells the size of the triangle."""
     triangle_assumed: bool
@@ -86,12 +92,13 @@ def draw(values: Mapping[str, float]) -> Picture:
         phase_neutral=v,
         line=line,
         phase_earth=e,
+        missing_phases=() if v is not None else tuple(name for name in LN if _magnitude(values, name) is None),
         corners=corners,
         triangle_assumed=corners is not None and assumed,
         neutral=neutral,
         earth=earth,
         neutral_earth=apart,
-        neutral_earth_measured_v=values.get(NPE),
+        neutral_earth_measured_v=_magnitude(values, NPE),
         radius_v=radius,
         u1_v=u1,
         u2_v=u2,
@@ -106,8 +113,16 @@ def draw(values: Mapping[str, float]) -> Picture:
 
 
 def _triple(values: Mapping[str, float], names: tuple[str, str, str]) -> Triple | None:
-    a, b, c = values.get(names[0]), values.get(names[1]), values.get(names[2])
+    a, b, c = _magnitude(values, names[0]), _magnitude(values, names[1]), _magnitude(values, names[2])
     return None if a is None or b is None or c is None else (a, b, c)
+
+
+def _magnitude(values: Mapping[str, float], name: str) -> float | None:
+    """Return a voltage; what cannot be an RMS magnitude (negative, NaN, beyond all supplies) is not measured."""
+    value = values.get(name)
+    if value is None or not 0.0 <= value <= _HIGHEST_V:
+        return None
+    return value if value >= _LOWEST_V else 0.0
 
 
 def _corners(v: Triple | None, line: Triple | None, e: Triple | None) -> tuple[Corners | None, bool]:

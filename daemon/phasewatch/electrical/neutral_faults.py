@@ -36,8 +36,8 @@ def neutral_open(look: Look) -> Match | None:
 def neutral_high_resistance(look: Look) -> Match | None:
     if look.n is None or look.v is None or look.n <= NOTABLE_NEUTRAL or not _intact(look):
         return None
-    if look.kappa is None and max(look.v) < 1.05:
-        return None  # without L-L a rising neighbour is the only sign that sets it apart from a low phase
+    if look.kappa is None and not (max(look.v) >= 1.05 and min(look.v) <= 0.97):
+        return None  # without L-L only a rise beside a fall sets it apart from one low phase or one high phase
     return Match("neutral_high_resistance", _lowest(look))
 
 

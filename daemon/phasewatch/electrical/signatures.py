@@ -7,7 +7,7 @@ distance of N from PE. The last rows are limits that hold whatever the cause.
 from typing import Final
 
 from phasewatch.electrical.geometry import Triple
-from phasewatch.electrical.look import ALL, CORNER_KAPPA, Look, Match, Signature
+from phasewatch.electrical.look import ALL, CORNER_KAPPA, DEAD, Look, Match, Signature
 from phasewatch.electrical.neutral_faults import (
     earth_moved,
     neutral_earth_harmonics,
@@ -25,7 +25,7 @@ from phasewatch.electrical.phase_faults import (
     phase_lost_two_stages,
     two_phases_lost,
 )
-from phasewatch.electrical.supply import System
+from phasewatch.electrical.supply import SQRT3, Supply, System
 from phasewatch.electrical.wiring_faults import (
     high_leg_delta,
     impossible_point,
@@ -36,6 +36,8 @@ from phasewatch.electrical.wiring_faults import (
     scale_mismatch,
     split_phase,
 )
+
+_ROUNDING: Final = 1e-9
 
 
 def supply_unbalance(look: Look) -> Match | None:
@@ -61,14 +63,35 @@ def beyond_limits(look: Look) -> Match | None:
     """Hold the phases against the limits, whatever the cause: overvoltage, undervoltage."""
     if look.v is None:
         return None
-    low, high = 1.0 + look.supply.low_percent / 100.0, 1.0 + look.supply.high_percent / 100.0
-    over = tuple(i for i in ALL if look.v[i] > high)
-    under = tuple(i for i in ALL if look.v[i] < low)
-    if not over and not under:
+    return _beyond(look.v, ALL, look.supply)
+
+
+def legs_beyond_limits(look: Look) -> Match | None:
+    """Hold the legs of a supply that is not three equal phases against the limits; a dead input is no leg."""
+    if look.v is None:
         return None
-    if max(look.v) - 1.0 > 1.0 - min(look.v):
-        return Match("overvoltage", over)
-    return Match("undervoltage", under)
+    seen = look.history.seen_live if look.history is not None else (False, False, False)
+    legs = tuple(i for i in ALL if look.v[i] >= DEAD or seen[i])
+    v = look.v
+    if look.supply.system == "high_leg":
+        high_leg = v.index(max(v))
+        v = (
+            v[0] / SQRT3 if high_leg == 0 else v[0],
+            v[1] / SQRT3 if high_leg == 1 else v[1],
+            v[2] / SQRT3 if high_leg == 2 else v[2],
+        )
+    return _beyond(v, legs, look.supply)
+
+
+def _beyond(v: Triple, judged: tuple[int, ...], supply: Supply) -> Match | None:
+    """Return the limit that is broken further; its edge, whatever rounding makes of it, belongs to the inside."""
+    high, low = 1.0 + supply.high_percent / 100.0 + _ROUNDING, 1.0 + supply.low_percent / 100.0 - _ROUNDING
+    rise, sag = max((v[i] - high for i in judged), default=0.0), max((low - v[i] for i in judged), default=0.0)
+    if rise <= 0.0 and sag <= 0.0:
+        return None
+    if rise > sag:
+        return Match("overvoltage", tuple(i for i in judged if v[i] > high))
+    return Match("undervoltage", tuple(i for i in judged if v[i] < low))
 
 
 SIGNATURES: Final[tuple[Signature, ...]] = (
@@ -112,7 +135,15 @@ _NOT_THERE: Final[dict[System, tuple[Signature, ...]]] = {
 }
 """Signatures that a kind of supply cannot show, or shows in health."""
 
-_APPLICABLE: Final = {system: tuple(s for s in SIGNATURES if s not in gone) for system, gone in _NOT_THERE.items()}
+_OTHER_KINDS: Final = (interruption, legs_beyond_limits)
+"""What means something where there are not three equal phases: the picture is not drawn for it."""
+
+_APPLICABLE: Final[dict[System, tuple[Signature, ...]]] = {
+    **{system: tuple(s for s in SIGNATURES if s not in gone) for system, gone in _NOT_THERE.items()},
+    "split_phase": _OTHER_KINDS,
+    "high_leg": _OTHER_KINDS,
+    "single_phase": _OTHER_KINDS,
+}
 
 
 def applicable(system: System | None) -> tuple[Signature, ...]:

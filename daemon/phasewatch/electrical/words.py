@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from phasewatch.electrical.geometry import Picture, Triple
+from phasewatch.electrical.geometry import Triple
+from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
 from phasewatch.electrical.verdict import Diagnosis
-from phasewatch.meters.quantities import LN, PHASES, phase_name
+from phasewatch.meters.quantities import PHASES, phase_name
 
 Messages = Mapping[str, Any]
 """One language: group -> code -> text with {placeholders}."""
@@ -44,18 +45,27 @@ def _facts(diagnosis: Diagnosis) -> Iterator[str]:
     direct_v = picture.neutral_earth_measured_v
     apart_v = abs(picture.neutral_earth) if picture.neutral_earth is not None else None
     resolution_v = diagnosis.supply.resolution_v
-    if code in ("earth_displaced", "earth_fault_solid"):
+    if code in ("earth_displaced", "earth_fault_solid") and _supply_normal(diagnosis):
         yield "supply_and_neutral_normal"
     if picture.phase_earth is not None and code.startswith("earth"):
         yield "earth_readings"
     if code in ("earth_displaced", "normal") and (picture.earth_residual_v or 0.0) > resolution_v:
         yield "earth_leftover"
-    if picture.neutral_earth_v is None and picture.earth is None:
+    if picture.neutral_earth_v is None and picture.phase_earth is None:
         yield "earth_not_measured"
     elif code == "normal" and (picture.neutral_earth_v or 0.0) < resolution_v:
         yield "below_resolution"
     if direct_v is not None and apart_v is not None and direct_v > apart_v + 2.0 * resolution_v:
         yield "direct_differs"
+
+
+def _supply_normal(diagnosis: Diagnosis) -> bool:
+    """Return whether the phases keep the limits and the neutral is where ordinary load leaves it."""
+    v, neutral, supply = diagnosis.picture.phase_neutral, diagnosis.picture.neutral, diagnosis.supply
+    if v is None or neutral is None or abs(neutral) > NOTABLE_NEUTRAL * supply.nominal_v:
+        return False
+    deviations = [100.0 * (phase_v / supply.nominal_v - 1.0) for phase_v in v]
+    return supply.low_percent <= min(deviations) and max(deviations) <= supply.high_percent
 
 
 def _fields(diagnosis: Diagnosis, messages: Messages) -> dict[str, str]:
@@ -83,12 +93,8 @@ def _fields(diagnosis: Diagnosis, messages: Messages) -> dict[str, str]:
         "earth_residual": volts(picture.earth_residual_v),
         "scale_residual_percent": "-" if percent is None else f"{percent:.1f}",
         "resolution": volts(supply.resolution_v),
-        "missing": ", ".join(_missing(picture)),
+        "missing": ", ".join(picture.missing_phases),
     }
-
-
-def _missing(picture: Picture) -> tuple[str, ...]:
-    return LN if picture.phase_neutral is None else ()
 
 
 def volts(value: float | None) -> str:

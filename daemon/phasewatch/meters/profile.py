@@ -1,5 +1,6 @@
 """A meter model as data: which registers hold which quantities, and how the meter wants to be asked."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -117,10 +118,11 @@ class Profile(Part):
 
     @model_validator(mode="after")
     def _quantities_exist(self) -> Self:
-        for place, names in (
-            ("registers", self.registers),
-            *((f"examples.{n}.values", e.values) for n, e in enumerate(self.examples)),
-        ):
+        places: dict[str, Iterable[str]] = {
+            "registers": self.registers,
+            **{f"examples[{n}].values": example.values for n, example in enumerate(self.examples)},
+        }
+        for place, names in places.items():
             for name in names:
                 if name not in UNITS:
                     raise ValueError(f"{place}.{name}: no such quantity; one of {', '.join(UNITS)}")

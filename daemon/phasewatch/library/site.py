@@ -1,0 +1,110 @@
+"""Loads a site file and everything it names: profiles, limit presets, messages."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from phasewatch.electrical.limits import Limits
+from phasewatch.electrical.words import Messages
+from phasewatch.library.shipped import load_limits, load_messages, load_profile
+from phasewatch.library.validation import LibraryError, validation_lines
+from phasewatch.library.yaml_file import YamlError, read_yaml
+from phasewatch.meters.profile import Profile
+from phasewatch.settings import MeterSettings, Site, problems, warnings
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSite:
+    """A site file that can be run."""
+
+    path: Path
+    site: Site
+    profiles: dict[str, Profile]
+    """By id, those that the site uses."""
+    limits: dict[str, Limits]
+    """By id, those that the site uses."""
+    messages: Messages
+    warnings: tuple[str, ...] = ()
+
+    def profile_of(self, meter: MeterSettings) -> Profile:
+        """Return the profile of a meter."""
+        return self.profiles[meter.profile]
+
+    def unit_id_of(self, meter: MeterSettings) -> int:
+        """Return the unit id of a meter: its own, or its profile's."""
+        return self.profile_of(meter).unit_id if meter.unit_id is None else meter.unit_id
+
+
+def load_site(path: Path) -> LoadedSite:
+    """Load a site file.
+
+    Raises: LibraryError with one line for each problem: file, key path, mend.
+    """
+    try:
+        content = read_yaml(path)
+    except YamlError as error:
+        raise LibraryError([str(error)]) from error
+    return build_site(content, path)
+
+
+def build_site(content: object, path: Path) -> LoadedSite:
+    """Build a site from the content of its file; `path` is where it says it is from.
+
+    Raises: LibraryError with one line for each problem.
+    """
+    try:
+        site = Site.model_validate(content)
+    except ValidationError as error:
+        raise LibraryError(validation_lines(error, str(path))) from error
+    lines = [f"{path}: {line}" for line in problems(site)]
+    profiles: dict[str, Profile] = {}
+    limits: dict[str, Limits] = {}
+    lines += _gather(path, _profile_places(site), profiles, load_profile)
+    lines += _gather(path, _limits_places(site), limits, load_limits)
+    if not lines:
+        lines += [f"{path}: {line}" for line in _same_units(site, profiles)]
+    if lines:
+        raise LibraryError(lines)
+    loaded = LoadedSite(path, site, profiles, limits, load_messages(site.language))
+    return replace(loaded, warnings=tuple(f"{path}: {line}" for line in warnings(site)))
+
+
+def _profile_places(site: Site) -> Iterator[tuple[str, str]]:
+    for b, bus in enumerate(site.buses):
+        for m, meter in enumerate(bus.meters):
+            yield f"buses[{b}].meters[{m}].profile", meter.profile
+
+
+def _limits_places(site: Site) -> Iterator[tuple[str, str]]:
+    yield "supply.limits", site.supply.limits
+    for name, point in site.points.items():
+        if point.supply.limits is not None:
+            yield f"points.{name}.supply.limits", point.supply.limits
+
+
+def _gather(path: Path, places: Iterator[tuple[str, str]], found: dict[str, Any], load: Any) -> list[str]:
+    """Load what each place names; return a line for each that cannot be."""
+    lines = []
+    for place, name in places:
+        if name in found:
+            continue
+        try:
+            found[name] = load(name, path.parent)
+        except LibraryError as error:
+            lines += [f"{path}: {place}: {line}" for line in error.lines]
+    return lines
+
+
+def _same_units(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
+    """Yield unit ids that collide once the profiles' defaults are known."""
+    for b, bus in enumerate(site.buses):
+        seen: dict[int, str] = {}
+        for m, meter in enumerate(bus.meters):
+            unit_id = profiles[meter.profile].unit_id if meter.unit_id is None else meter.unit_id
+            if unit_id in seen:
+                path = f"buses[{b}].meters[{m}].unit_id"
+                yield f"{path}: unit {unit_id} is already {seen[unit_id]} on this bus; one unit, one meter"
+            seen.setdefault(unit_id, meter.name)

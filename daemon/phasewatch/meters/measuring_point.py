@@ -1,0 +1,193 @@
+"""A measuring point: the readings of one or more meters, joined into what the diagnosis sees.
+
+Hardly any meter has a register for earth, so what is diagnosed is a point, not a meter. Values of several meters
+make one picture only while they are steady: across a step, one meter shows the time before it and one after.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final, Literal, TypeVar
+
+from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE, NPE, PHASES, VOLTAGES
+from phasewatch.meters.reading import Reading
+
+T = TypeVar("T")
+
+Wiring = Literal["three_phase", "neutral_on_pe", "n_pe", "l1", "l2", "l3"]
+
+STEADY: Final = 0.015
+"""A voltage that moved by more than this share of nominal since the poll before is not steady."""
+UNSTEADY_S: Final = 10.0
+"""After this long without a steady moment the medians of the time are judged: an arcing neutral never settles."""
+CLOSE_ENOUGH: Final = 1.5
+"""Readings of two meters belong together within this many poll intervals."""
+
+
+_VOLTAGES: Final = frozenset(VOLTAGES)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One meter of a point, and what its terminals are on."""
+
+    meter: str
+    wiring: Wiring = "three_phase"
+    phases: tuple[str, str, str] = PHASES
+    """The phase that each of the meter's inputs is really on."""
+    vt_ratio: float = 1.0
+    interval_s: float = 1.0
+    window_s: float | None = None
+    """Averaging window of the meter; None: not stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """One moment of a point."""
+
+    reading: Reading
+    """Everything that is known, source = the point."""
+    geometry: Mapping[str, float]
+    """The values that belong to one picture."""
+
+
+def translation(member: Member) -> dict[str, tuple[str, float]]:
+    """Return meter quantity -> (point quantity, factor) for one member; what is not in it is of no use there."""
+    if member.wiring in PHASES:
+        return _single_phase(member)
+    if member.wiring == "n_pe":
+        return {NPE: (NPE, member.vt_ratio), LN[0]: (NPE, member.vt_ratio)}
+    renamed = {name: _renamed(name, member.phases) for name in (*LN, *LL, *LPE)}
+    if member.wiring == "neutral_on_pe":
+        renamed.update({name: _renamed(name, member.phases).replace("_n", "_pe") for name in LN})
+        renamed[NPE] = NPE  # a fourth voltage input, on N, reads it against the terminal that is on PE
+        return {name: (target, member.vt_ratio) for name, target in renamed.items() if name not in LPE}
+    table = {name: (target, member.vt_ratio) for name, target in renamed.items()}
+    table[NPE] = (NPE, member.vt_ratio)
+    for family in ("current_{}", "active_power_{}", "thd_voltage_{}"):
+        for own, real in zip(PHASES, member.phases, strict=True):
+            table[family.format(own)] = (family.format(real), 1.0)
+    for name in ("current_n", "residual_current", "frequency", "active_power_total"):
+        table[name] = (name, 1.0)
+    return table
+
+
+def _single_phase(member: Member) -> dict[str, tuple[str, float]]:
+    phase = member.wiring
+    return {
+        LN[0]: (f"voltage_{phase}_n", member.vt_ratio),
+        CURRENTS[0]: (f"current_{phase}", 1.0),
+        "active_power_l1": (f"active_power_{phase}", 1.0),
+        "frequency": ("frequency", 1.0),
+    }
+
+
+def _renamed(name: str, phases: Sequence[str]) -> str:
+    """Return a voltage's name on the phases its inputs are really on: voltage_l1_l2 -> voltage_l3_l1."""
+    real = dict(zip(PHASES, phases, strict=True))
+    first, second = name.removeprefix("voltage_").split("_")
+    first, second = real.get(first, first), real.get(second, second)
+    forward, back = f"voltage_{first}_{second}", f"voltage_{second}_{first}"
+    return forward if forward in VOLTAGES else back
+
+
+@dataclass(slots=True)
+class _Track:
+    """What one member said last."""
+
+    member: Member
+    table: dict[str, tuple[str, float]]
+    values: dict[str, float] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    at_s: float | None = None
+    moved: bool = True
+    past: deque[tuple[float, dict[str, float]]] = field(default_factory=deque)
+
+    def take(self, reading: Reading, step_v: float) -> None:
+        values, table = {}, self.table
+        for name, value in reading.values.items():
+            if name in table:
+                target, factor = table[name]
+                values[target] = value if factor == 1.0 else value * factor
+        before = self.values
+        self.moved = not before or any(
+            abs(value - before.get(name, value)) > step_v for name, value in values.items() if name in _VOLTAGES
+        )
+        self.missing = {self.table[name][0]: why for name, why in reading.missing.items() if name in self.table}
+        self.values, self.at_s = values, reading.monotonic_s
+
+    def fresh(self, at_s: float, interval_s: float) -> bool:
+        longest_s = CLOSE_ENOUGH * max(interval_s, self.member.interval_s)
+        return self.at_s is not None and at_s - self.at_s <= longest_s
+
+    def remember(self) -> None:
+        if self.at_s is None:
+            return
+        self.past.append((self.at_s, self.values))
+        while self.past and self.past[0][0] < self.at_s - UNSTEADY_S:
+            self.past.popleft()
+
+    def medians(self) -> dict[str, float]:
+        return {
+            name: median(values[name] for _, values in self.past if name in values)
+            for name in self.values
+            if name in _VOLTAGES
+        }
+
+
+class MeasuringPoint:
+    """Keeps the last reading of each member and joins them."""
+
+    def __init__(self, name: str, members: Sequence[Member], nominal_v: float) -> None:
+        self.name = name
+        self.members = tuple(members)
+        self._step_v = STEADY * nominal_v
+        self._tracks = {member.meter: _Track(member, translation(member)) for member in members}
+        self._unsteady_since_s: float | None = None
+
+    def feed(self, reading: Reading) -> Joined | None:
+        """Take one meter's reading; return the joined moment, or None while an earlier member leads."""
+        track = self._tracks[reading.source]
+        track.take(reading, self._step_v)
+        if len(self._tracks) == 1:
+            alone = Reading(self.name, reading.at, reading.monotonic_s, track.values, track.missing)
+            return Joined(alone, track.values)
+        track.remember()
+        return self._join(reading) if self._leads(track, reading.monotonic_s) else None
+
+    def _leads(self, track: _Track, at_s: float) -> bool:
+        for other in self._tracks.values():
+            if other is track:
+                return True
+            if other.fresh(at_s, track.member.interval_s):
+                return False
+        return True
+
+    def _join(self, reading: Reading) -> Joined:
+        lead = self._tracks[reading.source]
+        fresh = [t for t in self._tracks.values() if t.fresh(reading.monotonic_s, lead.member.interval_s)]
+        values, missing = _merged([t.values for t in fresh]), _merged([t.missing for t in fresh])
+        missing = {name: why for name, why in missing.items() if name not in values}
+        joined = Reading(self.name, reading.at, reading.monotonic_s, values, missing)
+        return Joined(joined, self._geometry(lead, fresh, values, reading.monotonic_s))
+
+    def _geometry(
+        self, lead: _Track, fresh: Sequence[_Track], values: dict[str, float], at_s: float
+    ) -> Mapping[str, float]:
+        if not any(track.moved for track in fresh):
+            self._unsteady_since_s = None
+            return values
+        if self._unsteady_since_s is None:
+            self._unsteady_since_s = at_s
+        if at_s - self._unsteady_since_s <= UNSTEADY_S:
+            return lead.values
+        return {**values, **_merged([track.medians() for track in fresh])}
+
+
+def _merged(parts: Sequence[dict[str, T]]) -> dict[str, T]:
+    """Return one mapping; the first member to say a quantity is believed."""
+    merged: dict[str, T] = {}
+    for part in reversed(parts):
+        merged.update(part)
+    return merged

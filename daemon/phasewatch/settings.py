@@ -1,0 +1,281 @@
+"""The site file as typed models. Keys are a contract: snake_case, the unit in the name.
+
+Only `site`, `buses` and `mqtt.urls` have no default. `problems` finds what no single key shows.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import sqrt
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+
+from phasewatch.electrical.supply import System
+from phasewatch.meters.endpoint import Endpoint, parse_url
+from phasewatch.meters.measuring_point import Wiring
+from phasewatch.meters.profile import Slug
+from phasewatch.meters.quantities import PHASES, UNITS
+from phasewatch.rules.catalogue import RULES
+from phasewatch.rules.rule import RuleSettings
+
+LINE_VOLTAGES: Final = (190.0, 200.0, 208.0, 380.0, 400.0, 415.0, 440.0, 480.0, 600.0, 690.0)
+"""Common line-to-line voltages that are not a common phase-to-neutral one."""
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Whole = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Section(BaseModel):
+    """The base of every part of the site file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SupplySettings(Section):
+    """What the supply should be."""
+
+    nominal_v: Number = Field(default=230.0, gt=0)
+    """Phase to neutral."""
+    frequency_hz: Number = Field(default=50.0, gt=0)
+    system: System = "TN-S"
+    limits: Slug = "en50160"
+    """Limit preset."""
+
+
+class MeterSettings(Section):
+    """One meter on a bus."""
+
+    name: Slug
+    profile: Slug
+    unit_id: Whole | None = Field(default=None, ge=0, le=255)
+    """None: the profile's."""
+    interval_s: Number = Field(default=1.0, ge=0.1)
+    point: Slug | None = None
+    """None: a point of its own, named like the meter."""
+    wiring: Wiring = "three_phase"
+    phases: tuple[str, str, str] = PHASES
+    vt_ratio: Number = Field(default=1.0, gt=0)
+    ignore: tuple[str, ...] = ()
+    """Quantities not to read: an input that nothing is wired to."""
+
+    @field_validator("phases")
+    @classmethod
+    def _a_permutation(cls, phases: tuple[str, str, str]) -> tuple[str, str, str]:
+        if sorted(phases) != list(PHASES):
+            raise ValueError("must name l1, l2 and l3 once each, as [l2, l3, l1]")
+        return phases
+
+    @field_validator("ignore")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in UNITS:
+                raise ValueError(f"{name} is no quantity; one of {', '.join(UNITS)}")
+        return names
+
+    @property
+    def point_name(self) -> str:
+        """The point that the meter belongs to."""
+        return self.point or self.name
+
+
+def _endpoint_url(url: str) -> str:
+    parse_url(url)
+    return url
+
+
+class BusSettings(Section):
+    """A serial line or a network endpoint, and the meters on it."""
+
+    name: Slug
+    url: Annotated[str, AfterValidator(_endpoint_url)]
+    timeout_s: Number = Field(default=0.5, gt=0, le=30)
+    gap_ms: Number = Field(default=0.0, ge=0)
+    """Silence between requests; the longer of this and the profile's is kept."""
+    unit_gap_ms: Number = Field(default=0.0, ge=0)
+    """Silence when the unit id changes."""
+    meters: tuple[MeterSettings, ...] = Field(min_length=1)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The URL, taken apart."""
+        return parse_url(self.url)
+
+
+def _broker_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/"):
+        raise ValueError("must be mqtt://host:1883 or mqtts://host:8883")
+    if parts.username or parts.password:
+        raise ValueError("carries a user or password; use mqtt.username and mqtt.password_file")
+    try:
+        parts.port  # noqa: B018 - reading it is the check
+    except ValueError:
+        raise ValueError("the port must be 1 to 65535") from None
+    return url
+
+
+class MqttSettings(Section):
+    """The broker, and how to speak to it."""
+
+    urls: tuple[Annotated[str, AfterValidator(_broker_url)], ...] = Field(min_length=1)
+    """Tried in turn."""
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    homeassistant: Flag = False
+    commands: Flag = False
+
+    @model_validator(mode="after")
+    def _a_password_needs_a_user(self) -> Self:
+        if self.password_file is not None and self.username is None:
+            raise ValueError("password_file is set without username; add username")
+        return self
+
+
+class WebSettings(Section):
+    """The page of the daemon."""
+
+    listen: str = "127.0.0.1:8600"
+
+
+RulesSettings: type[Section] = create_model(
+    "RulesSettings", __base__=Section, **{name: (settings, settings()) for name, settings in RULES.items()}
+)  # type: ignore[call-overload]
+"""One field a rule."""
+
+
+class SupplyOverride(Section):
+    """What one point's supply has of its own; None: the site's."""
+
+    nominal_v: Number | None = Field(default=None, gt=0)
+    frequency_hz: Number | None = Field(default=None, gt=0)
+    system: System | None = None
+    limits: Slug | None = None
+
+
+class PointSettings(Section):
+    """What one point has of its own."""
+
+    supply: SupplyOverride = SupplyOverride()
+    rules: RulesSettings = RulesSettings()
+
+
+class Site(Section):
+    """The whole site file."""
+
+    site: Slug
+    language: Literal["en", "zh"] = "en"
+    state_dir: Path = Path("/var/lib/phasewatch")
+    supply: SupplySettings = SupplySettings()
+    buses: tuple[BusSettings, ...] = Field(min_length=1)
+    mqtt: MqttSettings
+    publish_interval_s: Number = Field(default=10.0, gt=0)
+    points: dict[Slug, PointSettings] = Field(default_factory=dict)
+    rules: RulesSettings = RulesSettings()
+    web: WebSettings | None = None
+
+    def meters(self) -> Iterator[tuple[BusSettings, MeterSettings]]:
+        """Yield every meter with its bus, in the order of the file."""
+        for bus in self.buses:
+            for meter in bus.meters:
+                yield bus, meter
+
+    def supply_of(self, point: str) -> SupplySettings:
+        """Return the supply of a point: its own keys over the site's."""
+        own = self.points[point].supply.model_dump(exclude_none=True) if point in self.points else {}
+        return SupplySettings(**{**self.supply.model_dump(), **own})
+
+    def rules_of(self, point: str) -> dict[str, RuleSettings]:
+        """Return the settings of every rule at a point: its own keys over the site's."""
+        own = self.points[point].rules if point in self.points else RulesSettings()
+        return {
+            name: settings.model_validate({**_set(self.rules, name), **_set(own, name)})
+            for name, settings in RULES.items()
+        }
+
+
+def _set(rules: BaseModel, name: str) -> dict[str, Any]:
+    settings: BaseModel = getattr(rules, name)
+    return settings.model_dump(exclude_unset=True)
+
+
+def problems(site: Site) -> list[str]:
+    """Return what is wrong between keys, a line each: key path, what, mend."""
+    return [*_twins(site), *_endpoints(site), *_units(site), *_points(site)]
+
+
+def _twins(site: Site) -> Iterator[str]:
+    buses: dict[str, str] = {}
+    meters: dict[str, str] = {}
+    for b, bus in enumerate(site.buses):
+        yield from _twin(buses, bus.name, f"buses[{b}].name")
+        for m, meter in enumerate(bus.meters):
+            yield from _twin(meters, meter.name, f"buses[{b}].meters[{m}].name")
+
+
+def _twin(seen: dict[str, str], name: str, path: str) -> Iterator[str]:
+    if name in seen:
+        yield f"{path}: {name} is already the name of {seen[name].removesuffix('.name')}; give each its own"
+    seen.setdefault(name, path)
+
+
+def _endpoints(site: Site) -> Iterator[str]:
+    seen: dict[str, tuple[str, Endpoint]] = {}
+    for b, bus in enumerate(site.buses):
+        path, endpoint = f"buses[{b}].url", bus.endpoint
+        if endpoint.key not in seen:
+            seen[endpoint.key] = (path, endpoint)
+            continue
+        first_path, first = seen[endpoint.key]
+        if first.framing != endpoint.framing:
+            yield (
+                f"{path}: {endpoint.key} is {first.framing} at {first_path} and {endpoint.framing} here;"
+                " one endpoint has one framing: keep the one its gateway is set to"
+            )
+        else:
+            yield f"{path}: {endpoint.key} is already the bus at {first_path}; put these meters under that bus"
+
+
+def _units(site: Site) -> Iterator[str]:
+    for b, bus in enumerate(site.buses):
+        seen: dict[int, str] = {}
+        for m, meter in enumerate(bus.meters):
+            if meter.unit_id is None:
+                continue
+            path = f"buses[{b}].meters[{m}].unit_id"
+            if meter.unit_id in seen:
+                yield f"{path}: unit {meter.unit_id} is already {seen[meter.unit_id]} on this bus; one unit, one meter"
+            seen.setdefault(meter.unit_id, meter.name)
+
+
+def _points(site: Site) -> Iterator[str]:
+    known = {meter.point_name for _, meter in site.meters()}
+    meters = {meter.name for _, meter in site.meters()}
+    for name in site.points:
+        if name not in known:
+            yield f"points.{name}: no meter has this point; known: {', '.join(sorted(known))}"
+    for name in sorted(known & meters):
+        if any(meter.name == name and meter.point_name != name for _, meter in site.meters()):
+            yield f"points: {name} is the name of a point and of a meter of another point; rename one"
+
+
+def warnings(site: Site) -> list[str]:
+    """Return what looks wrong but may be meant, a line each."""
+    places: Mapping[str, SupplySettings | SupplyOverride] = {
+        "supply": site.supply,
+        **{f"points.{name}.supply": point.supply for name, point in site.points.items()},
+    }
+    return [
+        f"{place}.nominal_v: {supply.nominal_v:g} V looks like a line-to-line voltage;"
+        f" phase to neutral would be {supply.nominal_v / sqrt(3.0):.0f} V"
+        for place, supply in places.items()
+        if supply.nominal_v in LINE_VOLTAGES
+    ] + _not_built(site)
+
+
+def _not_built(site: Site) -> list[str]:
+    asked = {"mqtt.homeassistant": site.mqtt.homeassistant, "mqtt.commands": site.mqtt.commands, "web": site.web}
+    return [f"{key}: this version does not have it yet; the setting has no effect" for key, on in asked.items() if on]

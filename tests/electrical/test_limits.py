@@ -1,0 +1,76 @@
+import pytest
+from pydantic import ValidationError
+
+from phasewatch.electrical.limits import Band, Limits, Threshold
+from phasewatch.library import load_limits
+
+
+def limits(**keys: object) -> Limits:
+    return Limits.model_validate({"id": "test", "standard": "any", "title": "any", **keys})
+
+
+def test_en_50160_is_ten_percent_around_nominal_for_most_of_a_week() -> None:
+    everyday, widest = load_limits("en50160").voltage_deviation
+    assert (everyday.bounds(230), everyday.share_percent, everyday.window_s) == ((207.0, 253.0), 95, 600)
+    assert (widest.bounds(230), widest.share_percent) == ((195.5, 253.0), 100)
+
+
+def test_en_50160_has_its_other_numbers() -> None:
+    preset = load_limits("en50160")
+    assert [limit.limit_percent for limit in preset.voltage_unbalance] == [2]
+    assert [band.bounds(50) for band in preset.frequency_deviation] == [(49.5, 50.5), (47.0, 52.0)]
+    events = (preset.voltage_dip, preset.voltage_swell, preset.interruption, preset.hysteresis)
+    assert [event and event.of(230) for event in events] == [207.0, 253.0, 11.5, 4.6]
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "value", "holds"),
+    [
+        (-10, 10, 207.0, True),
+        (-10, 10, 253.0, True),
+        (-10, 10, 206.99, False),
+        (-10, 7, 246.2, False),
+        (None, 7, 0.0, True),
+        (-10, None, 999.0, True),
+        (None, 7, 246.2, False),
+    ],
+)
+def test_a_band_holds_between_its_edges(lower: float | None, upper: float | None, value: float, holds: bool) -> None:
+    assert Band(lower_percent=lower, upper_percent=upper, source="any").holds(value, nominal=230) is holds
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"voltage_deviation": [{"source": "any"}]}, "a band needs lower_percent, upper_percent or both"),
+        ({"voltage_deviation": [{"lower_percent": -10}]}, "source"),
+        ({"voltage_deviation": [{"lower_percent": 10, "source": "any"}]}, "less than or equal to 0"),
+        ({"voltage_dip": {"percent": 110, "source": "any"}}, r"voltage_dip \(110 %\) must be below nominal"),
+        ({"voltage_swell": {"percent": 90, "source": "any"}}, "nominal .* must be below voltage_swell"),
+        (
+            {"voltage_dip": {"percent": 5, "source": "any"}, "interruption": {"percent": 10, "source": "any"}},
+            "interruption .* must be below voltage_dip",
+        ),
+        ({"voltage_dip": {"percent": 90}}, "source"),
+        ({"flicker": 1}, "flicker"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(keys: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        limits(**keys)
+
+
+def test_limits_of_other_standards_fit() -> None:
+    preset = limits(
+        voltage_deviation=[
+            {"name": "range A", "lower_percent": -5, "upper_percent": 5, "source": "ANSI C84.1"},
+            {"name": "range B", "lower_percent": -8.3, "upper_percent": 5.8, "source": "ANSI C84.1"},
+        ],
+        voltage_unbalance=[{"measure": "lvur", "limit_percent": 3, "source": "ANSI C84.1"}],
+    )
+    assert [band.name for band in preset.voltage_deviation] == ["range A", "range B"]
+    assert preset.voltage_dip is None
+
+
+def test_a_threshold_is_a_share_of_nominal() -> None:
+    assert Threshold(percent=90, source="any").of(230) == 207.0
