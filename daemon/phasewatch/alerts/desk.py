@@ -1,0 +1,130 @@
+"""The desk keeps every alert, judges conditions as they come in, and says what changed."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from phasewatch.alerts.alert import Alert, Key, restored
+from phasewatch.alerts.event import Event, Origin, Scene, Transition, event, occurrence
+from phasewatch.alerts.lifecycle import Delays, Life, State, step
+from phasewatch.electrical.severity import Severity
+from phasewatch.rules.rule import Condition, Truth
+
+_RANK: Final[dict[Severity, int]] = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+
+
+class Desk:
+    """All alerts of one site; the one place where they change."""
+
+    def __init__(self, origin: Origin, records: Mapping[str, dict[str, Any]] | None = None) -> None:
+        self._origin = origin
+        self._alerts: dict[Key, Alert] = {}
+        for path, kept in (records or {}).items():
+            subject, rule, *phase = path.split("/")
+            key = Key(subject, rule, *phase)
+            self._alerts[key] = restored(key, kept)
+
+    def alert(self, key: Key) -> Alert:
+        """Return the alert of a key; one that never was is clear."""
+        found = self._alerts.get(key)
+        if found is None:
+            found = self._alerts[key] = Alert(key)
+        return found
+
+    def standing(self, subject: str | None = None) -> list[Alert]:
+        """Return the raised alerts, of one subject or of all."""
+        return [a for a in self._alerts.values() if a.life.standing and subject in (None, a.key.subject)]
+
+    def judge(
+        self, key: Key, condition: Condition, delays: Delays, scene: Scene, held_by: Alert | None = None
+    ) -> Iterator[Event]:
+        """Take one condition; yield what it changes. `held_by`: the alert that explains this one."""
+        alert = self.alert(key)
+        truth = condition.truth(alert.life.standing)
+        if alert.life.state is State.CLEAR and truth is Truth.CLEAR:
+            return
+        if held_by is not None:
+            yield from self._hold(alert, held_by, scene)
+            return
+        if truth is not Truth.UNKNOWN:
+            alert.condition = condition
+            yield from self._release(alert, truth, scene)
+        yield from self._live(alert, truth, delays, scene)
+
+    def silence(self, subject: str, scene: Scene, cause: Alert | None = None) -> Iterator[Event]:
+        """Mark every standing alert of a subject as unknown: nothing can be said of it until data is back."""
+        for alert in self.standing(subject):
+            if not alert.stale:
+                alert.stale = True
+                alert.suppressed_by = occurrence(cause, self._origin) if cause is not None else alert.suppressed_by
+                yield self._tell(alert, "stale", scene)
+
+    def _hold(self, alert: Alert, held_by: Alert, scene: Scene) -> Iterator[Event]:
+        alert.life = step(alert.life, Truth.UNKNOWN, scene.monotonic_s, _NO_DELAYS)
+        cause = occurrence(held_by, self._origin)
+        if alert.life.standing and held_by.life.standing and alert.suppressed_by != cause:
+            alert.suppressed_by = cause
+            yield self._tell(alert, "suppressed", scene)
+
+    def _release(self, alert: Alert, truth: Truth, scene: Scene) -> Iterator[Event]:
+        suppressed, alert.suppressed_by = alert.suppressed_by, None
+        if alert.stale:
+            alert.stale = False
+            yield self._tell(alert, "fresh", scene)
+        elif suppressed is not None and truth is Truth.BREACH:
+            yield self._tell(alert, "unsuppressed", scene)
+
+    def _live(self, alert: Alert, truth: Truth, delays: Delays, scene: Scene) -> Iterator[Event]:
+        stood = alert.life.standing
+        alert.life = step(alert.life, truth, scene.monotonic_s, delays)
+        if alert.life.standing and not stood:
+            yield self._raise(alert, scene)
+        elif stood and not alert.life.standing:
+            yield self._tell(alert, "cleared", scene)
+            self._rest(alert)
+        elif stood and truth is Truth.BREACH:
+            yield from self._escalate(alert, delays, scene)
+
+    def _raise(self, alert: Alert, scene: Scene) -> Event:
+        alert.first_out = not self.standing_besides(alert)
+        alert.count += 1
+        alert.since = scene.at
+        alert.raises.append(scene.monotonic_s)
+        alert.acknowledged = False
+        alert.worse_polls = 0
+        alert.severity = alert.condition.severity if alert.condition else alert.severity
+        return self._tell(alert, "raised", scene)
+
+    def standing_besides(self, alert: Alert) -> bool:
+        """Return whether another alert of the same subject stood before this one."""
+        return any(other is not alert for other in self.standing(alert.key.subject))
+
+    def _escalate(self, alert: Alert, delays: Delays, scene: Scene) -> Iterator[Event]:
+        """Raise the severity once it was worse for as many polls as a raise takes; it never falls while standing."""
+        condition = alert.condition
+        if condition is None or _RANK[condition.severity] <= _RANK[alert.severity]:
+            alert.worse_polls = 0
+            return
+        alert.worse_polls += 1
+        if alert.worse_polls > delays.on_polls:
+            alert.severity, alert.worse_polls = condition.severity, 0
+            yield self._tell(alert, "severity_changed", scene)
+
+    def _rest(self, alert: Alert) -> None:
+        alert.life = Life()
+        alert.acknowledged = alert.stale = False
+        alert.suppressed_by = alert.since = None
+
+    def _tell(self, alert: Alert, transition: Transition, scene: Scene) -> Event:
+        alert.rev += 1
+        if transition in ("raised", "severity_changed"):
+            telling = scene.tell(alert)
+            alert.summary, alert.verdict = telling.summary, telling.verdict
+        return event(alert, transition, scene, self._origin)
+
+
+_NO_DELAYS: Final = Delays(0.0, 0.0)
+
+
+def collect(parts: Iterable[Iterable[Event]]) -> list[Event]:
+    """Return all events in order."""
+    return [one for part in parts for one in part]

@@ -1,0 +1,101 @@
+"""The life of an alert: four states, one table, timers that count valid time only.
+
+    clear -> pending -> active -> clearing -> clear
+
+A condition is breach, clear or unknown. Unknown moves nothing and stops the timers: a meter that falls silent
+neither raises nor clears. A timer is due when valid time AND polls have run; it counts the time between two
+valid samples in a row, so silence never makes an alert. After a gap of many periods a half-run timer is void.
+
+Source: ISA-18.2 / IEC 62682 (states, on-delay, off-delay, deadband).
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from phasewatch.rules.rule import Truth
+
+
+class State(Enum):
+    """Where an alert stands."""
+
+    CLEAR = "clear"
+    PENDING = "pending"
+    ACTIVE = "active"
+    CLEARING = "clearing"
+
+
+TABLE: Final[dict[tuple[State, Truth], State]] = {
+    (State.CLEAR, Truth.CLEAR): State.CLEAR,
+    (State.CLEAR, Truth.BREACH): State.PENDING,
+    (State.PENDING, Truth.CLEAR): State.CLEAR,
+    (State.PENDING, Truth.BREACH): State.PENDING,
+    (State.ACTIVE, Truth.BREACH): State.ACTIVE,
+    (State.ACTIVE, Truth.CLEAR): State.CLEARING,
+    (State.CLEARING, Truth.CLEAR): State.CLEARING,
+    (State.CLEARING, Truth.BREACH): State.ACTIVE,
+}
+"""What a valid sample does. Unknown is not in it: it moves nothing."""
+
+DUE: Final[dict[State, State]] = {State.PENDING: State.ACTIVE, State.CLEARING: State.CLEAR}
+"""Where a state goes when its timer is due."""
+
+VOID: Final[dict[State, State]] = {State.PENDING: State.CLEAR, State.CLEARING: State.ACTIVE}
+"""Where a state with a half-run timer goes after a long gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How long a condition must hold, in valid time and in polls."""
+
+    on_s: float
+    off_s: float
+    on_polls: int = 1
+    void_after_s: float = 60.0
+    """A gap between valid samples longer than this voids a half-run timer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The state of one alert and its timer."""
+
+    state: State = State.CLEAR
+    held_s: float = 0.0
+    """Valid time in this state."""
+    polls: int = 0
+    """Valid samples in this state."""
+    valid_at_s: float | None = None
+    """Monotonic time of the last valid sample; None before the first."""
+    frozen: bool = False
+    """Whether unknown samples came since: the time up to the next valid one does not count."""
+
+    @property
+    def standing(self) -> bool:
+        """Whether the alert has been raised and not cleared."""
+        return self.state in (State.ACTIVE, State.CLEARING)
+
+
+def step(life: Life, truth: Truth, at_s: float, delays: Delays) -> Life:
+    """Return the life after one sample at a monotonic time."""
+    if truth is Truth.UNKNOWN:
+        return life if life.frozen else replace(life, frozen=True)
+    if life.valid_at_s is not None and at_s - life.valid_at_s > delays.void_after_s and life.state in VOID:
+        life = Life(VOID[life.state])
+    state = TABLE[life.state, truth]
+    if state is life.state and state not in DUE:
+        return life  # no timer runs here
+    if state is not life.state:
+        life = Life(state, 0.0, 1, at_s)
+    else:
+        counted = life.valid_at_s is not None and not life.frozen
+        held_s = life.held_s + (at_s - life.valid_at_s if counted and life.valid_at_s is not None else 0.0)
+        life = Life(state, held_s, life.polls + 1, at_s)
+    return _matured(life, delays)
+
+
+def _matured(life: Life, delays: Delays) -> Life:
+    if life.state is State.PENDING and life.held_s >= delays.on_s and life.polls >= delays.on_polls:
+        return Life(DUE[life.state], valid_at_s=life.valid_at_s)
+    if life.state is State.CLEARING and life.held_s >= delays.off_s:
+        return Life(DUE[life.state], valid_at_s=life.valid_at_s)
+    return life

@@ -1,0 +1,119 @@
+"""The watch over one point: readings are joined, diagnosed, and judged by every rule, causes first."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from phasewatch.alerts.alert import Alert, Key
+from phasewatch.alerts.causes import HOLDS
+from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.event import Event, Scene
+from phasewatch.alerts.lifecycle import Delays, State
+from phasewatch.alerts.told import tell_point
+from phasewatch.electrical.limits import Limits
+from phasewatch.electrical.look import History
+from phasewatch.electrical.supply import Supply
+from phasewatch.electrical.verdict import Diagnosis, diagnose
+from phasewatch.electrical.words import Messages
+from phasewatch.meters.measuring_point import Joined, MeasuringPoint
+from phasewatch.meters.quantities import LN
+from phasewatch.meters.reading import Reading
+from phasewatch.rules.rule import Rule, View
+
+LIVE: Final = 0.3
+"""Per unit of nominal: a phase that ever carried this much is connected."""
+CHANGED: Final = 0.03
+"""Per unit of nominal: voltages that moved this far are another state of affairs."""
+VOID_POLLS: Final = 10
+VOID_S: Final = 30.0
+"""A half-run timer is void after a gap this long, and of this many polls."""
+
+
+class PointWatch:
+    """One point with its rules."""
+
+    def __init__(
+        self,
+        joint: MeasuringPoint,
+        supply: Supply,
+        limits: Limits,
+        rules: Sequence[Rule],
+        desk: Desk,
+        messages: Messages,
+    ) -> None:
+        self.name = joint.name
+        self.meters = tuple(member.meter for member in joint.members)
+        self.supply = supply
+        self.interval_s = min(member.interval_s for member in joint.members)
+        self.window_s = max((m.window_s for m in joint.members if m.window_s is not None), default=None)
+        self.diagnosis: Diagnosis | None = None
+        self.reading: Reading | None = None
+        self.seen_live = (False, False, False)
+        """Whether each phase has ever carried voltage here."""
+        self.live_changed = False
+        """Set when `seen_live` has grown, for whoever keeps it over a restart."""
+        self._joint, self._limits, self._desk, self._messages = joint, limits, desk, messages
+        self._since_s = 0.0
+        self._stood: tuple[float | None, ...] = ()
+        self._rules = [(rule, Key(self.name, rule.name), self._delays(rule)) for rule in rules if rule.settings.enabled]
+
+    def _delays(self, rule: Rule) -> Delays:
+        settings = rule.settings
+        void_s = max(VOID_S, VOID_POLLS * self.interval_s)
+        return Delays(settings.on_delay_s, settings.off_delay_s, settings.on_polls, void_s)
+
+    def feed(self, reading: Reading) -> list[Event] | None:
+        """Take one meter's reading; return events, or None while the point waits for its leading meter."""
+        joined = self._joint.feed(reading)
+        if joined is None:
+            return None
+        self._remember(joined)
+        history = History(self.seen_live, joined.reading.monotonic_s - self._since_s)
+        self.reading = joined.reading
+        self.diagnosis = diagnose(joined.geometry, self.supply, history)
+        return list(self._judge(joined, self.diagnosis))
+
+    def scene(self, at: datetime, monotonic_s: float) -> Scene:
+        """Return what stands around a judgement of this point."""
+        return Scene(
+            at,
+            monotonic_s,
+            lambda alert: tell_point(alert, self._diagnosed(), self._messages),
+            self.meters,
+            self.reading.values if self.reading is not None else {},
+            self.interval_s,
+            self.window_s,
+        )
+
+    def _diagnosed(self) -> Diagnosis:
+        return self.diagnosis if self.diagnosis is not None else diagnose({}, self.supply)
+
+    def _judge(self, joined: Joined, diagnosis: Diagnosis) -> Iterator[Event]:
+        view = View(joined.reading, diagnosis, self._limits, self.seen_live)
+        scene = self.scene(joined.reading.at, joined.reading.monotonic_s)
+        held: dict[str, Alert] = {}
+        for rule, key, delays in self._rules:
+            for condition in rule.judge(view):
+                own = key if condition.phase is None else Key(key.subject, key.rule, condition.phase)
+                yield from self._desk.judge(own, condition, delays, scene, held.get(rule.name))
+            if rule.name in HOLDS and rule.name not in held:
+                root = self._desk.alert(key)
+                if root.life.state is not State.CLEAR and not root.stale:
+                    held.update(dict.fromkeys(HOLDS[rule.name] - held.keys(), root))
+
+    def _remember(self, joined: Joined) -> None:
+        """Keep which phases were ever live, and since when the voltages stand as they do."""
+        nominal_v = self.supply.nominal_v
+        values = tuple(joined.reading.values.get(name) for name in LN)
+        if not all(self.seen_live):
+            live = [
+                seen or (v is not None and v > LIVE * nominal_v) for seen, v in zip(self.seen_live, values, strict=True)
+            ]
+            now_live = (live[0], live[1], live[2])
+            self.live_changed |= now_live != self.seen_live
+            self.seen_live = now_live
+        if not self._stood or any(
+            a is not None and b is not None and abs(a - b) > CHANGED * nominal_v
+            for a, b in zip(values, self._stood, strict=True)
+        ):
+            self._stood, self._since_s = values, joined.reading.monotonic_s

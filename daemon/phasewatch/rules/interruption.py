@@ -1,0 +1,57 @@
+"""No phase carries voltage: starts when all are below the limit, ends when any is back.
+
+Source: IEC 61000-4-30 (polyphase interruption).
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
+
+
+class Settings(RuleSettings):
+    """The limit in percent of nominal; None: that of the preset."""
+
+    limit_percent: float | None = Field(default=None, gt=0, lt=90)
+    hysteresis_percent: float = Field(default=2.0, ge=0)
+    on_delay_s: float = Field(default=0.0, ge=0)
+    off_delay_s: float = Field(default=2.0, ge=0)
+    on_polls: int = Field(default=1, ge=1)
+
+
+class Interruption:
+    """Judges the highest phase."""
+
+    name: ClassVar = "interruption"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def judge(self, view: View) -> Iterator[Condition]:
+        """Yield the one condition of the point; phases that never were live make none."""
+        phases = view.diagnosis.picture.phase_neutral
+        if phases is None:
+            yield UNKNOWN
+            return
+        preset = view.limits.interruption
+        percent = self.settings.limit_percent or (preset.percent if preset is not None else 5.0)
+        nominal_v = view.diagnosis.supply.nominal_v
+        limit_v = percent / 100.0 * nominal_v
+        clear_v = limit_v + self.settings.hysteresis_percent / 100.0 * nominal_v
+        highest_v = max(phases)
+        gone = highest_v < limit_v and any(view.live_from_start) and not _carried_elsewhere(view, limit_v)
+        source = preset.source if preset is not None and self.settings.limit_percent is None else None
+        yield Condition(
+            gone, highest_v >= clear_v, None, highest_v, limit_v, clear_v, "V", self.settings.severity or "high", source
+        )
+
+
+def _carried_elsewhere(view: View, limit_v: float) -> bool:
+    """Return whether other readings show voltage: then the meter lost its neutral or its inputs, not the supply."""
+    picture = view.diagnosis.picture
+    line, phase_earth = picture.line, picture.phase_earth
+    if line is not None and max(line) > 2.0 * limit_v:
+        return True
+    return phase_earth is not None and max(phase_earth) >= 0.5 * view.diagnosis.supply.nominal_v

@@ -1,0 +1,50 @@
+"""The 10-minute mean: RMS over a block aligned to the clock.
+
+Source: IEC 61000-4-30 (10-minute aggregation is aligned to the clock). Deviation: aggregated from polls, not from
+contiguous 10/12-cycle values, so it is not a class A or S measurement.
+"""
+
+from math import sqrt
+from typing import Final
+
+from phasewatch.meters.reading import Reading
+
+BLOCK_S: Final = 600
+COVERAGE: Final = 0.9
+"""Share of a block that valid samples must cover before there is a mean."""
+LONGEST_GAP_S: Final = 10.0
+"""A sample speaks for the time since the one before it, up to this."""
+
+
+class TenMinutes:
+    """The running block and the mean of the last complete one, of one quantity."""
+
+    def __init__(self, quantity: str) -> None:
+        self._quantity = quantity
+        self._block = -1
+        self._last_s: float | None = None
+        self._weighted = self._covered_s = 0.0
+        self.mean: float | None = None
+        """Mean of the last finished block; None until one was covered, and after one that was not."""
+
+    def add(self, reading: Reading) -> float | None:
+        """Add a sample (or its absence) and return the mean in force."""
+        block = int(reading.at.timestamp()) // BLOCK_S
+        if block != self._block:
+            self._finish(follows=block == self._block + 1)
+            self._block = block
+        value = reading.values.get(self._quantity)
+        if value is None:
+            self._last_s = None
+            return self.mean
+        if self._last_s is not None:
+            weight_s = min(reading.monotonic_s - self._last_s, LONGEST_GAP_S)
+            self._weighted += weight_s * value * value
+            self._covered_s += weight_s
+        self._last_s = reading.monotonic_s
+        return self.mean
+
+    def _finish(self, follows: bool) -> None:
+        covered = follows and self._covered_s >= COVERAGE * BLOCK_S
+        self.mean = sqrt(self._weighted / self._covered_s) if covered else None
+        self._weighted = self._covered_s = 0.0
