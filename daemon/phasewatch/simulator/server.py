@@ -1,0 +1,184 @@
+"""Simulated meters on a real line: Modbus TCP, RTU on a serial port or pty, RTU over TCP, UDP.
+
+This is a server of its own and not pymodbus's, because a meter must be able to stay silent, to refuse an odd
+address, a hole or a long request with the code that real ones use, and to break off in the middle of a frame;
+and because a daemon that reads with pymodbus is better tested against frames that pymodbus did not make.
+"""
+
+import asyncio
+import termios
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Final, Self, cast
+from urllib.parse import urlsplit
+
+from phasewatch.simulator.frames import FrameError, Pack, Request, Split, pack_mbap, pack_rtu, split_mbap, split_rtu
+from phasewatch.simulator.serial_line import SerialLine
+from phasewatch.simulator.unit import SOUND, Fault, Unit
+
+FRAMINGS: Final[dict[str, tuple[Split, Pack]]] = {
+    "tcp": (split_mbap, pack_mbap),
+    "udp": (split_mbap, pack_mbap),
+    "rtu": (split_rtu, pack_rtu),
+    "rtu+tcp": (split_rtu, pack_rtu),
+}
+"""URL scheme -> how its frames are cut and packed."""
+
+DEFAULT_PORT: Final = 502
+REMEMBERED: Final = 1000
+"""Requests kept for whoever wants to know what was asked."""
+
+Write = Callable[[bytes], object]
+
+
+class ListenError(ValueError):
+    """The server cannot listen there; the message says why."""
+
+
+class Server:
+    """Units on one line."""
+
+    def __init__(self, listen: str, units: Mapping[int, Unit]) -> None:
+        """Take the line's URL and the units by unit id.
+
+        `tcp://127.0.0.1:0` finds a free port; `rtu://` without a path makes a pty. `url` then says which.
+        """
+        self.units = dict(units)
+        self.faults: dict[int, Fault] = {}
+        """Unit id -> what is wrong with it; may be changed at any time and holds from the next request on."""
+        self.requests: deque[Request] = deque(maxlen=REMEMBERED)
+        """What was asked, of any unit id, oldest first."""
+        self.url = listen
+        self._scheme = urlsplit(listen).scheme
+        if self._scheme not in FRAMINGS:
+            raise ListenError(f"{listen}: no such line; one of {', '.join(f'{name}://' for name in FRAMINGS)}")
+        self._split, self._pack = FRAMINGS[self._scheme]
+        self._closers: list[Callable[[], None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """The TCP or UDP port; 0 on a serial line."""
+        return urlsplit(self.url).port or 0
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises: ListenError if the port or the device cannot be had.
+        """
+        open_line = {"rtu": self._open_serial, "udp": self._open_udp}.get(self._scheme, self._open_tcp)
+        try:
+            await open_line()
+        except (OSError, ValueError, termios.error) as error:
+            raise ListenError(f"{self.url}: {error}") from error
+
+    async def stop(self) -> None:
+        """Stop listening and drop every connection."""
+        while self._closers:
+            self._closers.pop()()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def serve_forever(self) -> None:
+        """Serve until cancelled."""
+        async with self:
+            await asyncio.Event().wait()
+
+    async def _open_tcp(self) -> None:
+        host, port = _address(self.url)
+        listener = await asyncio.start_server(self._accept, host, port)
+        self._closers.append(listener.close)
+        self._tell(listener.sockets[0].getsockname())
+
+    async def _open_udp(self) -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda: _Datagrams(self._reply_aside), local_addr=_address(self.url)
+        )
+        self._closers.append(transport.close)
+        self._tell(transport.get_extra_info("sockname"))
+
+    async def _open_serial(self) -> None:
+        line = SerialLine(self.url)
+        self.url = line.url
+        self._closers.append(line.close)
+        self._keep(asyncio.create_task(self._converse(line.read, line.write)))
+
+    def _tell(self, name: tuple[str, int]) -> None:
+        host = f"[{name[0]}]" if ":" in name[0] else name[0]
+        self.url = f"{self._scheme}://{host}:{name[1]}"
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A plain function that keeps the task: asyncio reports a cancelled connection of its own as an error.
+        self._keep(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._converse(lambda: reader.read(4096), writer.write)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    def _reply_aside(self, request: Request, write: Write) -> None:
+        async def reply() -> None:
+            await self._reply(request, write)
+
+        self._keep(asyncio.create_task(reply()))
+
+    async def _converse(self, read: Callable[[], Awaitable[bytes]], write: Write) -> None:
+        """Answer the requests of one stream, one after the other, until it ends."""
+        rest = b""
+        with suppress(FrameError, OSError):
+            while received := await read():
+                requests, rest = self._split(rest + received)
+                for request in requests:
+                    if not await self._reply(request, write):
+                        return
+
+    async def _reply(self, request: Request, write: Write) -> bool:
+        """Answer one request; return whether the connection stays."""
+        self.requests.append(request)
+        unit = self.units.get(request.unit_id)
+        fault = self.faults.get(request.unit_id, SOUND)
+        await asyncio.sleep(fault.delay_s)
+        if unit is not None and not (fault.silent or fault.hang_up):
+            pdu = fault.answer(unit, request.pdu)
+            frame = self._pack(request, request.unit_id if fault.unit_id is None else fault.unit_id, pdu)
+            write(fault.noise + frame[: max(len(frame) - fault.truncate_bytes, 0)])
+        return not fault.hang_up
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Requests that come as datagrams, each with its own answer."""
+
+    def __init__(self, answer: Callable[[Request, Write], None]) -> None:
+        self._answer = answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, datagram: bytes, sender: tuple[str, int]) -> None:
+        with suppress(FrameError):
+            for request in split_mbap(datagram)[0]:
+                self._answer(request, lambda frame: self._transport.sendto(frame, sender))
+
+
+def _address(url: str) -> tuple[str, int]:
+    at = urlsplit(url)
+    return at.hostname or "127.0.0.1", DEFAULT_PORT if at.port is None else at.port
