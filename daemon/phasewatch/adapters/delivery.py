@@ -1,0 +1,295 @@
+"""Delivery: the one thread that waits for brokers and disks, so that nobody else has to."""
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from phasewatch.adapters.link import Link
+from phasewatch.adapters.messages import Change, DeliveryConfig, DeliveryStatus, Restored, Row
+from phasewatch.adapters.mqtt import OFFLINE, ONLINE, Acked, Arrived, Closed, Connection, Opened, Signal, base_topic
+from phasewatch.adapters.safe_journal import SafeJournal
+from phasewatch.adapters.window import Window
+
+_log = logging.getLogger(__name__)
+
+_TURN_S: Final = 5.0
+"""A turn of the thread lasts at most this long when there is nothing to do."""
+_FAREWELL_S: Final = 1.0
+_WORKS_A_TURN: Final = 1000
+
+
+class Delivery:
+    """Takes changes and messages from any thread and sees them through to the broker."""
+
+    def __init__(
+        self,
+        config: DeliveryConfig,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.status = DeliveryStatus()
+        self.messages: queue.Queue[Arrived] = queue.Queue(maxsize=1000)
+        """What subscriptions bring; more than it holds is thrown away."""
+        self._config, self._monotonic = config, monotonic
+        self._list_topic = f"{base_topic(config.site)}/alerts"
+        self._availability = f"{base_topic(config.site)}/availability"
+        self._heard_at = monotonic()
+        self._journal: SafeJournal
+        self._last_error: str | None = None
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._fresh: dict[str, bytes] = {}
+        self._live: dict[str, bytes] = {}
+        self._subscriptions: list[str] = []
+        self._todo: deque[Callable[[], None]] = deque()
+        self._changes: list[Change] = []
+        self._deadline: float | None = None
+        self._link = Link(config, self._receive, monotonic, jitter)
+        self._window = Window(self._pending, self._link.new_backoff, monotonic)
+        self._restored: queue.SimpleQueue[Restored] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+
+    # From any thread
+
+    def start(self) -> Restored:
+        """Open the journal and begin to connect; return what the journal remembers."""
+        self._thread.start()
+        return self._restored.get()
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Journal changes in one transaction, then deliver their events and states."""
+        self._inbox.put(partial(self._changes.extend, tuple(changes)))
+
+    def remember(self, records: Mapping[str, str]) -> None:
+        """Journal records of alerts that have nothing to tell yet, such as a running timer."""
+        self._inbox.put(partial(self._remember, dict(records)))
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Remove alerts that are no longer configured, here and at the broker."""
+        self._inbox.put(partial(self._forget, tuple(keys)))
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish a live retained topic: the newest payload wins, and it never touches the disk."""
+        with self._lock:
+            first = not self._fresh
+            self._fresh[topic] = payload
+        if first:
+            self._inbox.put(self._take_fresh)
+
+    def unpublish(self, topic: str) -> None:
+        """Empty a live retained topic."""
+        self.publish(topic, b"")
+
+    def subscribe(self, topic: str) -> None:
+        """Bring what arrives on a topic to `messages`, now and after every connect."""
+        self._inbox.put(partial(self._subscribe, topic))
+
+    def stop(self, timeout_s: float) -> bool:
+        """Deliver what can be delivered in time, say `offline` and disconnect; return whether the thread has ended."""
+        self._inbox.put(partial(self._begin_to_stop, timeout_s))
+        self._thread.join(timeout_s + 2 * _FAREWELL_S + 2)
+        return not self._thread.is_alive()
+
+    # The thread
+
+    def _run(self) -> None:
+        self._journal = SafeJournal(self._config.directory, self._config.site, self._list_topic, self._config.bounds)
+        self._restored.put(self._journal.on(lambda journal: Restored(journal.uuid, journal.records())))
+        while not self._finished():
+            try:
+                self._turn(self._wait_s())
+            except Exception as error:
+                # A fault of one turn must not end delivery; the pause keeps it from eating the processor.
+                _log.exception("delivery: a turn failed")
+                self._last_error = repr(error)
+                threading.Event().wait(self._config.shortest_pause_s)
+        self._farewell()
+
+    def _turn(self, wait_s: float) -> None:
+        self._take(wait_s)
+        self._write_changes()
+        self._settle()
+        self._mind_connection()
+        if self._sends:
+            self._window.fill(self._connection.publish)
+        self._report()
+
+    def _take(self, wait_s: float) -> None:
+        with suppress(queue.Empty):
+            self._todo.append(self._inbox.get(timeout=max(wait_s, 1e-3)))
+            while len(self._todo) < _WORKS_A_TURN:
+                self._todo.append(self._inbox.get_nowait())
+        while self._todo:
+            self._todo.popleft()()
+
+    def _wait_s(self) -> float:
+        held = self._window.due_in_s() if self._sends else None
+        waits = self._link.due_in_s(), held, self._patience_s(), _TURN_S
+        return min(wait for wait in waits if wait is not None)
+
+    @property
+    def _sends(self) -> bool:
+        return self._link.connection is not None and self._link.connection.open and self._window.size > 0
+
+    @property
+    def _connection(self) -> Connection:
+        assert self._link.connection is not None  # noqa: S101  asked only while `_sends`
+        return self._link.connection
+
+    def _report(self) -> None:
+        dropped, dead_letters = self._journal.on(lambda journal: journal.counts())
+        connection = self._link.connection if self._sends else None
+        self.status = replace(
+            self.status,
+            connected=connection is not None,
+            url=str(connection.broker) if connection else None,
+            protocol=connection.protocol if connection else None,
+            rejects_visible=connection is None or connection.protocol == "5",
+            outbox_depth=self._journal.on(lambda journal: journal.depth()),
+            dropped=dropped,
+            dead_letters=dead_letters,
+            held=self._window.held(),
+            last_error=self._window.last_refusal or self._last_error,
+            degraded=self._journal.degraded,
+            set_aside=self._journal.set_aside,
+            turns=self.status.turns + 1,
+        )
+
+    # The journal
+
+    def _pending(self, limit: int, after: int) -> list[Row]:
+        return self._journal.on(lambda journal: journal.pending(limit, after))
+
+    def _write_changes(self) -> None:
+        try:
+            self._commit(self._changes)
+        except Exception:
+            # One change that cannot be written must not keep the others from it.
+            for change in self._changes:
+                self._commit_alone(change)
+        self._changes.clear()
+
+    def _commit(self, changes: Sequence[Change]) -> None:
+        self._window.overtaken(self._journal.on(lambda journal: journal.commit(changes)))
+
+    def _commit_alone(self, change: Change) -> None:
+        try:
+            self._commit([change])
+        except Exception as error:
+            _log.exception("journal: a change of %s cannot be written", change.key)
+            self._last_error = f"a change of {change.key} is lost: {error!r}"
+
+    def _remember(self, records: dict[str, str]) -> None:
+        self._write_changes()
+        self._journal.on(lambda journal: journal.remember(records))
+
+    def _forget(self, keys: tuple[str, ...]) -> None:
+        self._write_changes()
+        self._window.overtaken(self._journal.on(lambda journal: journal.forget(keys)))
+
+    def _settle(self) -> None:
+        accepted, poison = self._window.settled()
+        self._journal.on(lambda journal: journal.delivered(accepted))
+        for number, reason in poison:
+            self._bury(number, reason)
+
+    def _bury(self, number: int, reason: str) -> None:
+        _log.error("delivery: a message can never be delivered: %s", reason)
+        self._journal.on(lambda journal: journal.dead_letter(number, reason))
+
+    # The connection
+
+    def _receive(self, connection: Connection, signal: Signal) -> None:
+        # Called in the connection's own thread.
+        self._inbox.put(partial(self._on_signal, connection, signal))
+
+    def _on_signal(self, connection: Connection, signal: Signal) -> None:
+        if connection is not self._link.connection:
+            return
+        match signal:
+            case Acked():
+                self._heard_at = self._monotonic()
+                self._link.proven()
+                self._window.acked(signal)
+            case Opened():
+                self._on_opened(connection, signal)
+            case Closed():
+                self._on_closed(connection, signal)
+            case Arrived():
+                with suppress(queue.Full):
+                    self.messages.put_nowait(signal)
+
+    def _on_opened(self, connection: Connection, opened: Opened) -> None:
+        _log.info("delivery: connected to %s, MQTT %s", connection.broker, connection.protocol)
+        self._heard_at, self._last_error = self._monotonic(), None
+        for topic in self._subscriptions:
+            connection.subscribe(topic)
+        retained = self._journal.on(lambda journal: journal.retained())
+        states = {message.topic: message.payload for message in retained}
+        self._window.open(opened, {self._availability: ONLINE} | states | self._live)
+
+    def _on_closed(self, connection: Connection, closed: Closed) -> None:
+        error = f"{connection.broker}: {closed.reason}"
+        if error != self._last_error:
+            _log.warning("delivery: %s", error)
+        self._last_error = error
+        self._window.close()
+        self._link.lost(closed)
+
+    def _mind_connection(self) -> None:
+        if self._link.connect_if_due() or (self._sends and not self._window.in_flight):
+            self._heard_at = self._monotonic()
+        patience_s = self._patience_s()
+        if self._link.connection and patience_s is not None and patience_s <= 0:
+            self._heard_at = self._monotonic()
+            self._link.connection.cut()
+
+    def _patience_s(self) -> float | None:
+        """Return how long the broker may still be silent; None while nothing is expected of it."""
+        if self._link.connection is None or (self._sends and not self._window.in_flight):
+            return None
+        limit_s = self._config.ack_timeout_s if self._sends else self._config.answer_timeout_s
+        return self._heard_at + limit_s - self._monotonic()
+
+    def _take_fresh(self) -> None:
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+        self._live |= fresh
+        self._window.owe(fresh)
+
+    def _subscribe(self, topic: str) -> None:
+        self._subscriptions.append(topic)
+        if self._sends:
+            self._connection.subscribe(topic)
+
+    # The end
+
+    def _begin_to_stop(self, timeout_s: float) -> None:
+        self._deadline = self._monotonic() + timeout_s
+
+    def _finished(self) -> bool:
+        if self._deadline is None:
+            return False
+        if self._monotonic() >= self._deadline:
+            return True
+        # What is on the disk can wait for the next start; what is only in memory cannot.
+        return self._window.idle if self._sends else self._journal.degraded is None
+
+    def _farewell(self) -> None:
+        if self._sends and self._window.free:
+            self._window.owe({self._availability: OFFLINE})
+            end = self._monotonic() + _FAREWELL_S
+            while self._sends and not self._window.idle and self._monotonic() < end:
+                self._turn(0.05)
+        if self._link.connection:
+            self._link.connection.close(_FAREWELL_S)
+        self._journal.close()

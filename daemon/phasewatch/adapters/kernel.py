@@ -1,0 +1,27 @@
+"""What the Linux kernel knows of this boot: its id, and whether the clock is synchronised."""
+
+import ctypes
+from pathlib import Path
+from typing import Final
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_TIME_ERROR: Final = 5
+_TIMEX_BYTES: Final = 512
+"""More than any `struct timex`; all zeroes asks without setting. Source: man 2 adjtimex."""
+
+
+def boot_id() -> str | None:
+    """Return the id of this boot; None where there is none."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def clock_synchronised() -> bool:
+    """Return whether the kernel says that something keeps the clock right."""
+    try:
+        state: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    except (OSError, AttributeError):
+        return False
+    return 0 <= state < _TIME_ERROR

@@ -1,0 +1,110 @@
+"""The link to the brokers: which broker and which protocol come next, and when."""
+
+from collections.abc import Callable
+from typing import Final
+
+from phasewatch.adapters.messages import DeliveryConfig
+from phasewatch.adapters.mqtt import (
+    UNSUPPORTED_PROTOCOL,
+    Broker,
+    Closed,
+    Connection,
+    Login,
+    Protocol,
+    Signal,
+    Stage,
+    base_topic,
+)
+
+SESSION_TAKEN_OVER: Final = 0x8E
+
+
+class Backoff:
+    """Pauses that double, each spread by half its length either way."""
+
+    def __init__(self, shortest_s: float, longest_s: float, jitter: Callable[[], float]) -> None:
+        self._shortest_s, self._longest_s, self._jitter = shortest_s, longest_s, jitter
+        self._pause_s = shortest_s
+
+    def next_s(self) -> float:
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, self._longest_s)
+        return pause_s * (0.5 + self._jitter())
+
+    def reset(self) -> None:
+        self._pause_s = self._shortest_s
+
+    def slow_down(self) -> None:
+        self._pause_s = self._longest_s
+
+
+class Link:
+    """One connection at a time: brokers in turn, MQTT 5 first, a growing pause between rounds."""
+
+    def __init__(
+        self,
+        config: DeliveryConfig,
+        sink: Callable[[Connection, Signal], None],
+        monotonic: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._config, self._sink, self._monotonic, self._jitter = config, sink, monotonic, jitter
+        self._brokers = [Broker.parse(url) for url in config.urls]
+        self._login = _login(config)
+        self._backoff = self.new_backoff()
+        self._turn, self._due = 0, monotonic()
+        self._older: dict[Broker, bool] = {}
+        """Brokers that get 3.1.1; True when the broker said so itself."""
+        self.connection: Connection | None = None
+
+    def new_backoff(self) -> Backoff:
+        return Backoff(self._config.shortest_pause_s, self._config.longest_pause_s, self._jitter)
+
+    def due_in_s(self) -> float | None:
+        """Return the pause left; None while there is a connection."""
+        return None if self.connection else max(0.0, self._due - self._monotonic())
+
+    def connect_if_due(self) -> bool:
+        """Begin the next attempt when its time has come; return whether it did."""
+        if self.due_in_s() != 0:
+            return False
+        broker = self._brokers[self._turn]
+        self.connection = Connection(broker, self._login, self._protocol(broker), self._sink)
+        self.connection.start()
+        return True
+
+    def _protocol(self, broker: Broker) -> Protocol:
+        return "3.1.1" if broker in self._older else self._config.first_protocol
+
+    def proven(self) -> None:
+        """Begin with short pauses again: this connection carried a message."""
+        self._backoff.reset()
+
+    def lost(self, closed: Closed) -> None:
+        """Choose what to try next, after the connection's last signal."""
+        connection, self.connection = self.connection, None
+        now, broker, pause_s = self._monotonic(), self._brokers[self._turn], 0.0
+        unsupported = closed.code == UNSUPPORTED_PROTOCOL
+        if connection and connection.protocol == "5" and (unsupported or closed.stage is Stage.UNANSWERED):
+            self._older[broker] = unsupported
+        else:
+            pause_s = self._pause_s(broker, closed)
+        self._due = now + pause_s
+
+    def _pause_s(self, broker: Broker, closed: Closed) -> float:
+        if closed.code == SESSION_TAKEN_OVER:
+            # Two clients with one id would throw each other out for ever.
+            self._backoff.slow_down()
+        if closed.stage is not Stage.OPEN:
+            # A broker that merely closed may have been starting up: only its own word is remembered through a failure.
+            if self._older.get(broker) is False:
+                del self._older[broker]
+            self._turn = (self._turn + 1) % len(self._brokers)
+            return 0.0 if self._turn else self._backoff.next_s()
+        self._turn = 0
+        return self._backoff.next_s()
+
+
+def _login(config: DeliveryConfig) -> Login:
+    will_topic = f"{base_topic(config.site)}/availability"
+    client_id = f"phasewatch-{config.site}"
+    return Login(client_id, will_topic, config.username, config.password, config.ca_file, config.keepalive_s)

@@ -1,0 +1,180 @@
+"""One SQLite file with one connection in one thread: transactions, room on the disk, and damaged files set aside."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+LOCK_TIMEOUT_S = 2.0
+"""A journal that another process holds for longer counts as taken."""
+
+_PAGE_BYTES: Final = 4096
+_WAL_BYTES: Final = 4 * 1024 * 1024
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written; the text says why and names the mend."""
+
+
+class Store:
+    """A connection to one database; only the thread that made it may use it."""
+
+    def __init__(self, db: sqlite3.Connection, ballast: Path | None = None, ballast_bytes: int = 0) -> None:
+        self._db, self._ballast, self._ballast_bytes = db, ballast, ballast_bytes
+        self.set_aside: Path | None = None
+        """Where a damaged file was kept when this one took its place."""
+        self.restore_ballast()
+
+    @classmethod
+    def in_memory(cls, schema: Sequence[str], max_bytes: int) -> "Store":
+        return cls(_connect(":memory:", schema, max_bytes))
+
+    @classmethod
+    def open(cls, path: Path, schema: Sequence[str], max_bytes: int, ballast_bytes: int) -> "Store":
+        """Open or create the file; a damaged one is renamed and a new one begun.
+
+        Raises: JournalError when there cannot be such a file.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            db, kept = _connect_or_replace(path, schema, max_bytes)
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(f"{path}: {error}; give the daemon a state directory that it can write to") from error
+        store = cls(db, path.with_name("ballast"), ballast_bytes)
+        store.set_aside = kept
+        return store
+
+    def close(self) -> None:
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+    def read(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a question.
+
+        Raises: JournalError when the file cannot be read.
+        """
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"the journal cannot be read: {error}; look at the disk of the state directory"
+            ) from error
+
+    def salvage(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows that can still be read, up to the first damage."""
+        rows: list[tuple[Any, ...]] = []
+        with suppress(sqlite3.Error):
+            rows.extend(self._db.execute(sql))
+        return rows
+
+    def change(self, sql: str, *values: object) -> int:
+        """Execute one statement of a `write`; return how many rows it touched."""
+        return self._db.execute(sql, values).rowcount
+
+    def change_many(self, sql: str, values: Sequence[Sequence[object]]) -> None:
+        """Execute one statement of a `write` for each row of values."""
+        self._db.executemany(sql, values)
+
+    def write(self, work: Callable[[], T], shed: Callable[[], bool]) -> T:
+        """Do `work` in one transaction; at a full disk give up the ballast, then let `shed` make room, and try again.
+
+        Raises: JournalError when nothing was written.
+        """
+        reliefs = iter((self._release_ballast, *[shed] * 8))
+        while True:
+            try:
+                with self.transaction():
+                    return work()
+            except sqlite3.Error as error:
+                if not _has_code(error, sqlite3.SQLITE_FULL) or not any(relief() for relief in reliefs):
+                    mend = "make room on the disk of the state directory, or replace it"
+                    raise JournalError(f"the journal cannot be written: {error}; {mend}") from error
+
+    def write_once(self, work: Callable[[], bool]) -> bool:
+        """Do `work` in one transaction; return False when that failed."""
+        try:
+            with self.transaction():
+                return work()
+        except sqlite3.Error:
+            return False
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+    def restore_ballast(self) -> None:
+        """Write the file that a full disk gives up, where there is room for it again."""
+        if self._ballast is None or self._ballast.exists():
+            return
+        try:
+            self._ballast.write_bytes(bytes(self._ballast_bytes))
+        except OSError:
+            with suppress(OSError):
+                self._ballast.unlink(missing_ok=True)
+
+    def _release_ballast(self) -> bool:
+        if self._ballast is None or not self._ballast.exists():
+            return False
+        with suppress(OSError):
+            self._ballast.unlink()
+            return True
+        return False
+
+
+def _connect_or_replace(path: Path, schema: Sequence[str], max_bytes: int) -> tuple[sqlite3.Connection, Path | None]:
+    try:
+        return _connect(str(path), schema, max_bytes), None
+    except sqlite3.DatabaseError as error:
+        if not _has_code(error, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+    kept = _set_aside(path)
+    return _connect(str(path), schema, max_bytes), kept
+
+
+def _connect(path: str, schema: Sequence[str], max_bytes: int) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None)
+    # Exclusive: two daemons on one state directory would give the same `seq` twice.
+    pragmas = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={_WAL_BYTES}")
+    try:
+        for pragma in (*pragmas, f"max_page_count={max(32, max_bytes // _PAGE_BYTES)}"):
+            db.execute(f"PRAGMA {pragma}")
+        _prepare(db, schema)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, schema: Sequence[str]) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        for statement in schema:
+            db.execute(statement)
+    db.execute("COMMIT")
+    if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _has_code(error: sqlite3.Error, *codes: int) -> bool:
+    # Extended codes carry the plain one in their low byte.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in codes
+
+
+def _set_aside(path: Path) -> Path:
+    kept = next(p for n in range(1, 10_000) if not (p := path.with_name(f"{path.name}.damaged-{n}")).exists())
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
+    return kept
