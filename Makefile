@@ -23,11 +23,19 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 
+# What an activated environment or a pip.conf says about other places must not lead the set-up astray.
+unexport PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT VIRTUAL_ENV
+export PIP_USER := 0
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
 $(READY): pyproject.toml requirements.lock
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $@
+	@rm -f $@
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make a virtual environment: needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv; or make PYTHON=/path/to/python3)" >&2; exit 1; }
+	$(PYTHON) -m venv $$(test ! -e $(VENV)/pyvenv.cfg || echo --clear) $(VENV)
+	$(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(PIP_INSTALL) --no-deps --editable .
+	@touch $@
 
 lock:  ## writes requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --extra demo --extra dev --universal --python-version 3.11 \

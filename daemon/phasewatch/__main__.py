@@ -1,0 +1,12 @@
+"""Entry point of the `phasewatch` command."""
+
+from phasewatch.cli.app import app
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

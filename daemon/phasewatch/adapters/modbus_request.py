@@ -1,0 +1,125 @@
+"""What is asked of a meter, which answer fits, and what can go wrong."""
+
+# ruff: noqa: N818  (these names say what happened; all end up under BusError)
+import struct
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+MAX_WORDS: Final = 125
+"""Most registers one request may ask for. Source: Modbus application protocol V1.1b3, 6.3 and 6.4."""
+
+REFUSALS: Final[dict[int, str]] = {
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "server device failure",
+    5: "acknowledge: needs more time",
+    6: "server device busy",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway target device failed to respond: no meter with this unit id",
+}
+"""Exception code -> its meaning. Source: as above, 7."""
+
+
+class BusError(Exception):
+    """A read brought no sample."""
+
+
+class LinkDown(BusError):
+    """The bus is not connected, cannot be connected, or lost its connection."""
+
+
+class NoReply(BusError):
+    """The meter did not answer in time."""
+
+
+class BadReply(BusError):
+    """Something came back that is no answer to the request."""
+
+
+class Refused(BusError):
+    """The meter answered with an exception code."""
+
+    def __init__(self, message: str, exception_code: int) -> None:
+        """Keep the code beside the message."""
+        super().__init__(message)
+        self.exception_code = exception_code
+
+
+class IllegalDataAddress(Refused):
+    """The meter has no such register, or does not answer this block as a whole."""
+
+
+class Bus(Protocol):
+    """A line or endpoint with meters on it. It can be read; there is no way to write to a meter."""
+
+    async def read(self, function_code: int, address: int, count: int, unit_id: int) -> tuple[int, ...]:
+        """Return `count` words from `address` on, each 0..65535.
+
+        Raises: BusError if there is no answer or none that fits; ValueError if it is no request.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the line; later reads raise LinkDown."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One read of registers."""
+
+    url: str
+    """Of the bus, for messages."""
+    function_code: int
+    address: int
+    """PDU address, counted from 0."""
+    count: int
+    unit_id: int
+
+    def __post_init__(self) -> None:
+        """Refuse what must never reach a line."""
+        for name, value, allowed in (
+            ("function code", self.function_code, range(3, 5)),
+            ("unit id", self.unit_id, range(256)),
+            ("count", self.count, range(1, MAX_WORDS + 1)),
+            ("last address", self.address + self.count - 1, range(self.count - 1, 0x10000)),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{self}: {name} {value} is not in {allowed.start}..{allowed.stop - 1}")
+
+    def __str__(self) -> str:
+        """Name the place, as every error does."""
+        place = f"unit {self.unit_id}, function {self.function_code}, address {self.address}, count {self.count}"
+        return f"{self.url}: {place}"
+
+    @property
+    def pdu(self) -> bytes:
+        """The bytes of the request, without any frame."""
+        return struct.pack(">BHH", self.function_code, self.address, self.count)
+
+
+def refusal(request: Request, exception_code: int) -> Refused:
+    """Return the error for an exception code."""
+    meaning = REFUSALS.get(exception_code, "not in the standard")
+    kind = IllegalDataAddress if exception_code == 2 else Refused
+    return kind(f"{request}: refused with exception {exception_code} ({meaning})", exception_code)
+
+
+def words_of(request: Request, unit_id: int, pdu: bytes) -> tuple[int, ...]:
+    """Return the words of an answer that fits its request in every respect.
+
+    Raises: BadReply if it does not fit; Refused if it is an exception to this very request.
+    """
+    if unit_id != request.unit_id:
+        raise BadReply(f"{request}: unit {unit_id} answered")
+    if len(pdu) < 2:
+        raise BadReply(f"{request}: the answer is cut short: {pdu.hex(' ')}")
+    if pdu[0] == request.function_code | 0x80 and len(pdu) == 2:
+        raise refusal(request, pdu[1])
+    if pdu[0] != request.function_code:
+        raise BadReply(f"{request}: the answer is of function {pdu[0] & 0x7F}: {pdu[:8].hex(' ')}")
+    if pdu[1] != 2 * request.count or len(pdu) != 2 + 2 * request.count:
+        raise BadReply(f"{request}: {pdu[1]} bytes announced, {len(pdu) - 2} came, {2 * request.count} asked for")
+    return struct.unpack_from(f">{request.count}H", pdu, 2)

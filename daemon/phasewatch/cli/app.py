@@ -1,0 +1,145 @@
+"""The commands of phasewatch. Each is thin, and imports what it needs when it is called."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phasewatch.cli.outcome import reporting_errors
+
+app = typer.Typer(
+    name="phasewatch",
+    help="Watches three-phase voltages over Modbus, names neutral and earth faults, publishes alerts over MQTT.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+meters_app = typer.Typer(help="The meter profiles.", no_args_is_help=True)
+app.add_typer(meters_app, name="meters")
+
+Config = Annotated[Path, typer.Option("--config", help="The site file.", metavar="SITE.YAML")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+DEFAULT_CONFIG = Path("/etc/phasewatch/site.yaml")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"phasewatch {version('phasewatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this long.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Repeat the scenario until stopped.")] = False,
+    scenario: Annotated[Path | None, typer.Option(help="Another scenario file.")] = None,
+    json: Json = False,
+) -> None:
+    """Show the whole loop on loopback: simulated meters, the real service, a real broker, a subscriber."""
+    from phasewatch.cli.demo import play
+
+    with reporting_errors():
+        play(seconds=seconds, loop=loop, scenario=scenario, as_json=json)
+
+
+@app.command()
+def run(config: Config = DEFAULT_CONFIG) -> None:
+    """Run the service."""
+    from phasewatch.cli.run import run_site
+
+    with reporting_errors():
+        run_site(config)
+
+
+@app.command()
+def check(
+    config: Config = DEFAULT_CONFIG,
+    connect: Annotated[bool, typer.Option("--connect", help="Also ask every meter and the broker once.")] = False,
+    json: Json = False,
+) -> None:
+    """Check the site file; show the read plan, the bus load and the limits in volts."""
+    from phasewatch.cli.check import check_site
+
+    with reporting_errors():
+        check_site(config, connect=connect, as_json=json)
+
+
+@app.command()
+def read(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+    """Poll every meter once; show what it says and what that means."""
+    from phasewatch.cli.read import read_site
+
+    with reporting_errors():
+        read_site(config, as_json=json)
+
+
+@app.command()
+def explain(
+    ln: Annotated[str | None, typer.Option(metavar="A,B,C", help="Phase to neutral L1,L2,L3 in V.")] = None,
+    lpe: Annotated[str | None, typer.Option(metavar="A,B,C", help="Phase to earth L1,L2,L3 in V.")] = None,
+    ll: Annotated[str | None, typer.Option(metavar="A,B,C", help="Line to line L1-L2,L2-L3,L3-L1 in V.")] = None,
+    npe: Annotated[str | None, typer.Option(metavar="V", help="Neutral to earth, read directly.")] = None,
+    i: Annotated[str | None, typer.Option("--i", metavar="A,B,C", help="Currents L1,L2,L3 in A.")] = None,
+    i_n: Annotated[str | None, typer.Option("--in", metavar="A", help="Neutral current.")] = None,
+    nominal: Annotated[float, typer.Option(min=1.0, help="Nominal phase-to-neutral voltage in V.")] = 230.0,
+    system: Annotated[str | None, typer.Option(help="TN-S TN-C-S TT IT three_wire split_phase ...")] = None,
+    accuracy: Annotated[float, typer.Option(min=0.01, max=20.0, help="Error class in percent of reading.")] = 0.5,
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    file: Annotated[Path | None, typer.Option(help="CSV with columns named by quantity; one JSON line a row.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what a set of readings means: the verdict, its causes, what cannot be told, what to do next."""
+    from phasewatch.cli import explain as command
+
+    with reporting_errors():
+        frame = command.Frame(nominal, system, accuracy, lang)
+        if file is not None:
+            command.explain_file(file, frame, {"--ln": ln, "--lpe": lpe, "--ll": ll, "--npe": npe})
+        else:
+            command.explain_case(command.Case(ln, lpe, ll, npe, i, i_n), frame, as_json=json)
+
+
+@app.command()
+def simulate(
+    meter: Annotated[str, typer.Option(help="Profile of the meter to simulate.")],
+    listen: Annotated[str, typer.Option(help="tcp://127.0.0.1:5020, rtu+tcp://..., udp://... or rtu:///dev/...")],
+    scenario: Annotated[Path | None, typer.Option(help="What happens to the feeder; default: a healthy one.")] = None,
+    unit_id: Annotated[int | None, typer.Option(min=0, max=255, help="Default: the profile's.")] = None,
+    wiring: Annotated[str, typer.Option(help="three_phase, neutral_on_pe, n_pe, l1, l2 or l3.")] = "three_phase",
+    loop: Annotated[bool, typer.Option("--loop", help="Repeat the scenario.")] = False,
+) -> None:
+    """Serve a simulated meter on real Modbus until stopped."""
+    from phasewatch.cli.simulate import simulate_meter
+
+    with reporting_errors():
+        simulate_meter(meter, listen, scenario, unit_id, wiring, loop)
+
+
+@meters_app.command("list")
+def meters_list(json: Json = False) -> None:
+    """List the meter profiles and what each can see."""
+    from phasewatch.cli.meters import list_meters
+
+    with reporting_errors():
+        list_meters(as_json=json)
+
+
+@meters_app.command("show")
+def meters_show(profile_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = False) -> None:
+    """Show the register map of a profile."""
+    from phasewatch.cli.meters import show_meter
+
+    with reporting_errors():
+        show_meter(profile_id, as_json=json)

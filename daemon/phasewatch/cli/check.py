@@ -1,0 +1,121 @@
+"""`phasewatch check`: the site file, the read plan, the bus load and the limits in volts."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from phasewatch.assembly import MeterPlan, meter_plan, point_names, supply_of
+from phasewatch.cli.outcome import problem_found, say
+from phasewatch.cli.probe import poll_once, reach_broker
+from phasewatch.library import LoadedSite, load_site
+from phasewatch.meters.readplan import bus_ms
+
+
+def check_site(path: Path, *, connect: bool, as_json: bool) -> None:
+    """Check a site file; exit status 1 if it would not work as it stands. Raises: LibraryError."""
+    loaded = load_site(path)
+    buses = [_bus(loaded, place) for place in range(len(loaded.site.buses))]
+    problems = [*loaded.warnings, *_overloads(path, buses), *(_unreachable(loaded) if connect else ())]
+    if as_json:
+        limits = [_limits(loaded, point) for point in point_names(loaded)]
+        typer.echo(json.dumps({"file": str(path), "problems": problems, "buses": buses, "points": limits}, indent=2))
+    else:
+        _show(loaded, buses)
+    for problem in problems:
+        say(problem)
+    if problems:
+        problem_found()
+    say(f"{path}: good")
+
+
+def _bus(loaded: LoadedSite, place: int) -> dict[str, Any]:
+    bus = loaded.site.buses[place]
+    meters = [_meter(meter_plan(loaded, bus, meter)) for meter in bus.meters]
+    load = sum(meter["bus_ms"] / (1000.0 * meter["interval_s"]) for meter in meters)
+    return {
+        "name": bus.name,
+        "url": bus.url,
+        "requests": sum(meter["requests"] for meter in meters),
+        "words": sum(meter["words"] for meter in meters),
+        "cycle_ms": round(sum(meter["bus_ms"] for meter in meters), 1),
+        "load_percent": round(100.0 * load, 1),
+        "meters": meters,
+    }
+
+
+def _meter(plan: MeterPlan) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        "profile": plan.profile.id,
+        "unit_id": plan.unit_id,
+        "interval_s": plan.interval_s,
+        "requests": len(plan.requests),
+        "words": sum(request.count for request in plan.requests),
+        "bus_ms": round(bus_ms(plan.requests, plan.cost), 1),
+        "plan": [[request.function_code, request.address, request.count] for request in plan.requests],
+    }
+
+
+def _overloads(path: Path, buses: list[dict[str, Any]]) -> Iterator[str]:
+    for place, bus in enumerate(buses):
+        if bus["load_percent"] > 100.0:
+            yield (
+                f"{path}: buses[{place}]: needs {bus['load_percent']:.0f} % of the time there is;"
+                " lengthen interval_s, raise the baud rate, or split the bus"
+            )
+
+
+def _limits(loaded: LoadedSite, point: str) -> dict[str, Any]:
+    supply, limits = supply_of(loaded, point), loaded.limits[loaded.site.supply_of(point).limits]
+    low, high = limits.voltage_deviation[0].bounds(supply.nominal_v) if limits.voltage_deviation else (None, None)
+    unbalance = limits.voltage_unbalance[0].limit_percent if limits.voltage_unbalance else None
+    return {
+        "point": point,
+        "nominal_v": supply.nominal_v,
+        "system": supply.system,
+        "limits": limits.standard,
+        "low_v": low,
+        "high_v": high,
+        "u2_percent": unbalance,
+        "resolution_v": round(supply.resolution_v, 2),
+    }
+
+
+def _unreachable(loaded: LoadedSite) -> Iterator[str]:
+    polls = asyncio.run(poll_once(loaded))
+    yield from (f"meter {poll.meter}: {poll.failure}" for poll in polls if poll.failure is not None)
+    for url in loaded.site.mqtt.urls:
+        reason = reach_broker(url)
+        if reason is not None:
+            yield f"broker {url}: {reason}"
+
+
+def _show(loaded: LoadedSite, buses: list[dict[str, Any]]) -> None:
+    console = Console()
+    plan = Table("bus", "meter", "profile", "unit", "every s", "requests", "words", "ms a cycle", title="Read plan")
+    for bus in buses:
+        for meter in bus["meters"]:
+            cells = (meter[key] for key in ("unit_id", "interval_s", "requests", "words", "bus_ms"))
+            plan.add_row(bus["name"], meter["name"], meter["profile"], *map(_text, cells))
+        plan.add_row(
+            bus["name"], f"= {bus['load_percent']} % load", "", "", "", *map(_text, _totals(bus)), style="bold"
+        )
+    console.print(plan)
+    table = Table("point", "nominal V", "system", "limits", "low V", "high V", "u2 %", "resolves V", title="Limits")
+    for point in point_names(loaded):
+        table.add_row(*map(_text, _limits(loaded, point).values()))
+    console.print(table)
+
+
+def _totals(bus: dict[str, Any]) -> tuple[Any, ...]:
+    return bus["requests"], bus["words"], bus["cycle_ms"]
+
+
+def _text(cell: object) -> str:
+    return "-" if cell is None else f"{cell:.1f}" if isinstance(cell, float) else str(cell)

@@ -1,0 +1,140 @@
+"""`phasewatch demo`: healthy, the founding case, an open neutral, a lost phase; each raised and cleared once."""
+
+import asyncio
+import json
+import logging
+import queue
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from phasewatch.cli.outcome import say
+from phasewatch.cli.simulate import read_scenario
+from phasewatch.cli.stage import Stage, staged
+from phasewatch.library import LoadedSite, config_directory, load_site
+from phasewatch.service import Service, delivery_config
+
+SITE: Final = "demo.yaml"
+STORY: Final = "scenarios/demo.yaml"
+_COLOURS: Final = {"critical": typer.colors.RED, "high": typer.colors.YELLOW, "medium": typer.colors.CYAN}
+
+
+class Subscriber:
+    """A subscriber of its own, as any other program would be: what it prints came from the broker."""
+
+    def __init__(self, url: str, topic: str, as_json: bool) -> None:
+        self.seen: list[dict[str, Any]] = []
+        self._as_json = as_json
+        self._client = Client(CallbackAPIVersion.VERSION2)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_message = self._on_message
+        self._subscribed: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._client.on_subscribe = lambda *_: self._subscribed.put(True)
+        host, port = url.removeprefix("mqtt://").split(":")
+        self._client.connect(host, int(port))
+        self._client.loop_start()
+        self._subscribed.get(timeout=10)
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        event = json.loads(message.payload)
+        self.seen.append(event)
+        if self._as_json:
+            sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        else:
+            show(event)
+
+
+def show(event: dict[str, Any]) -> None:
+    """Print one event for a person."""
+    raised = event["transition"] == "raised"
+    head = f"{event['at'][11:19]}  {event['transition'].upper():<8} {event['severity']:<8}"
+    subject = f"{event['subject']}/{event['rule']}"
+    verdict = event["verdict"] or {}
+    phase = f"  {event['phase']}" if event["phase"] else ""
+    colour = _COLOURS.get(event["severity"]) if raised else typer.colors.GREEN
+    typer.secho(f"{head} {subject}  {verdict.get('code', '')}{phase}", fg=colour, bold=True)
+    if not raised:
+        return
+    typer.echo(f"          {event['summary']}")
+    for cause in verdict.get("causes", [])[:2]:
+        typer.echo(f"          cause?  {cause['text']}")
+    for step in verdict.get("next_steps", [])[:1]:
+        typer.echo(f"          next    {step}")
+
+
+def play(*, seconds: float | None, loop: bool, scenario: Path | None, as_json: bool) -> None:
+    """Play the demo. Raises: LibraryError, InputError."""
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
+    config = config_directory()
+    loaded = load_site(config / SITE)
+    story = read_scenario(scenario or config / STORY)
+    tell = say if as_json else typer.echo
+    with staged(loaded, story, loop) as stage, tempfile.TemporaryDirectory(prefix="phasewatch-demo-") as state:
+        placed = _placed(loaded, stage, Path(state))
+        subscriber = Subscriber(stage.broker_url, f"phasewatch/{loaded.site.site}/events/#", as_json)
+        tell(f"broker {stage.broker_url}, meters {' and '.join(stage.bus_urls)}: {story.name}, {story.length_s:.0f} s.")
+        try:
+            asyncio.run(_run(placed, stage, seconds if seconds is not None or loop else story.length_s, tell))
+        finally:
+            subscriber.close()
+    _sum_up(subscriber.seen, tell)
+
+
+def _placed(loaded: LoadedSite, stage: Stage, state: Path) -> LoadedSite:
+    """Return the site with the addresses that the stage really has."""
+    site = loaded.site
+    buses = tuple(bus.model_copy(update={"url": url}) for bus, url in zip(site.buses, stage.bus_urls, strict=True))
+    mqtt = site.mqtt.model_copy(update={"urls": (stage.broker_url,)})
+    return replace(loaded, site=site.model_copy(update={"buses": buses, "mqtt": mqtt, "state_dir": state}))
+
+
+async def _run(loaded: LoadedSite, stage: Stage, seconds: float | None, tell: Callable[[str], None]) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    # The embedded broker speaks 3.1.1, and answers a connect by MQTT 5 with silence.
+    service = Service(loaded, delivery=replace(delivery_config(loaded), first_protocol="3.1.1"))
+    running = asyncio.create_task(service.run(stop))
+    narrating = asyncio.create_task(_narrate(stage, tell))
+    stage.begin()
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((running, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    narrating.cancel()
+    stop.set()
+    await asyncio.gather(running, stopping)
+
+
+async def _narrate(stage: Stage, tell: Callable[[str], None]) -> None:
+    """Say what is done to the feeder as it is done."""
+    told = ""
+    while True:
+        step = stage.scenario.step_at(stage.clock_s())
+        mark = f"{step.at_s:.0f} {step.name}"
+        if mark != told:
+            told = mark
+            tell(f"-- {step.at_s:3.0f} s  {step.name}")
+        await asyncio.sleep(0.1)
+
+
+def _sum_up(seen: list[dict[str, Any]], tell: Callable[[str], None]) -> None:
+    raised = sum(event["transition"] == "raised" for event in seen)
+    cleared = sum(event["transition"] == "cleared" for event in seen)
+    tell(f"\n{raised} alerts raised, {cleared} cleared, {len(seen)} events received from the broker.")
+    tell("Try next:")
+    tell("  phasewatch explain --ln 234,234,234 --lpe 208,254,254")
+    tell("  phasewatch simulate --meter eastron-sdm630 --listen tcp://127.0.0.1:5020")
+    tell("  phasewatch check --config config/site.example.yaml")

@@ -1,0 +1,207 @@
+"""`phasewatch explain`: what a set of readings means, for one case or for every row of a file."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast, get_args
+
+import typer
+
+from phasewatch.cli.outcome import InputError, say
+from phasewatch.electrical.numbers import numbers
+from phasewatch.electrical.supply import Supply, System
+from phasewatch.electrical.verdict import Diagnosis, diagnose
+from phasewatch.electrical.words import Explained, Messages, explain
+from phasewatch.library import load_messages
+from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE, UNITS
+
+LANGUAGES: Final = ("en", "zh")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the readings are held against."""
+
+    nominal_v: float
+    system: str | None
+    accuracy_percent: float
+    language: str
+
+    def supply(self) -> Supply:
+        """Return the supply. Raises: InputError for a system that does not exist."""
+        if self.system is not None and self.system not in get_args(System):
+            raise InputError(f"--system: {self.system} is none of {', '.join(get_args(System))}")
+        return Supply(self.nominal_v, cast("System | None", self.system), self.accuracy_percent)
+
+    def messages(self) -> Messages:
+        """Return the words. Raises: InputError for a language that is not there."""
+        if self.language not in LANGUAGES:
+            raise InputError(f"--lang: {self.language} is none of {', '.join(LANGUAGES)}")
+        return load_messages(self.language)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The readings as they stand on the command line."""
+
+    ln: str | None
+    lpe: str | None
+    ll: str | None
+    npe: str | None
+    i: str | None
+    i_n: str | None
+
+    def values(self) -> dict[str, float]:
+        """Return quantity -> value. Raises: InputError naming the option."""
+        groups: Sequence[tuple[str, str | None, tuple[str, ...]]] = (
+            ("--ln", self.ln, LN),
+            ("--lpe", self.lpe, LPE),
+            ("--ll", self.ll, LL),
+            ("--npe", self.npe, (NPE,)),
+            ("--i", self.i, CURRENTS),
+            ("--in", self.i_n, (CURRENT_N,)),
+        )
+        values: dict[str, float] = {}
+        for option, text, names in groups:
+            if text is not None:
+                values.update(_group(option, text, names))
+        if not values:
+            raise InputError("nothing to explain: give at least --ln A,B,C, or --file CASES.csv")
+        return values
+
+
+def _group(option: str, text: str, names: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+    cells = text.split(",")
+    if len(cells) != len(names):
+        wanted = "one number" if len(names) == 1 else f"{len(names)} numbers with commas, as 234,234,234"
+        raise InputError(f"{option} {text}: needs {wanted}; a reading that is not there is -")
+    for name, cell in zip(names, cells, strict=True):
+        if cell.strip() == "-":
+            continue
+        value = number(cell)
+        if value is None:
+            raise InputError(
+                f"{option} {text}: {cell!r} is not a number of 0 or more; a reading that is not there is -"
+            )
+        yield name, value
+
+
+def number(cell: str) -> float | None:
+    """Return a cell as a magnitude; None if it is not a finite number of 0 or more."""
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0.0 else None
+
+
+def explain_case(case: Case, frame: Frame, *, as_json: bool) -> None:
+    """Explain one case on stdout."""
+    supply, messages = frame.supply(), frame.messages()
+    diagnosis = diagnose(case.values(), supply)
+    if as_json:
+        typer.echo(json.dumps(as_object(diagnosis, messages), ensure_ascii=False, indent=2))
+    else:
+        typer.echo("\n".join(as_text(diagnosis, messages)))
+
+
+def explain_file(path: Path, frame: Frame, singles: Mapping[str, str | None]) -> None:
+    """Explain every row of a CSV file: one JSON object a line on stdout, what is missing on stderr."""
+    given = [option for option, text in singles.items() if text is not None]
+    if given:
+        raise InputError(f"{given[0]} and --file exclude each other; put the readings into the file")
+    supply, messages = frame.supply(), frame.messages()
+    for row, values in _rows(path):
+        diagnosis = diagnose(values, supply)
+        typer.echo(json.dumps({"row": row, **as_object(diagnosis, messages)}, ensure_ascii=False))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield (row, values); the row below the header is 1."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file)
+            columns = _columns(path, next(lines, []))
+            for row, cells in enumerate((cells for cells in lines if cells), start=1):
+                yield row, _values(path, row, columns, cells)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV in UTF-8: {error}") from error
+
+
+def _columns(path: Path, header: Sequence[str]) -> dict[int, str]:
+    columns = {place: name.strip() for place, name in enumerate(header) if name.strip() in UNITS}
+    if not columns:
+        raise InputError(f"{path}: no column is named by a quantity; name them {', '.join((*LN, *LPE))} ...")
+    names = list(columns.values())
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: two columns are named {twice}; keep one")
+    return columns
+
+
+def _values(path: Path, row: int, columns: Mapping[int, str], cells: Sequence[str]) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for place, name in columns.items():
+        cell = cells[place] if place < len(cells) else ""
+        value = number(cell)
+        if value is None:
+            say(f"{path}: row {row}: {name}: {cell!r} is not a finite number of 0 or more: taken as missing")
+        else:
+            values[name] = value
+    return values
+
+
+def as_object(diagnosis: Diagnosis, messages: Messages) -> dict[str, Any]:
+    """Return everything there is to say, for machines."""
+    explained = explain(diagnosis, messages)
+    return {
+        **numbers(diagnosis),
+        "summary": explained.summary,
+        "causes": [{"code": code, "text": text} for code, text in explained.causes],
+        "cannot_tell": list(explained.cannot_tell),
+        "next_steps": list(explained.next_steps),
+    }
+
+
+def as_text(diagnosis: Diagnosis, messages: Messages) -> Iterator[str]:
+    """Yield the lines of an answer, for people."""
+    explained, labels = explain(diagnosis, messages), messages["labels"]
+    verdict = diagnosis.verdict
+    marks = [verdict.code, *([", ".join(verdict.phases)] if verdict.phases else []), *filter(None, [verdict.severity])]
+    yield f"{labels['verdict']}: {' | '.join(marks)}"
+    yield explained.summary
+    yield from ("", f"{labels['numbers']}:")
+    yield from (f"  {label}  {value}" for label, value in _number_lines(diagnosis, labels))
+    yield from _lists(explained, labels)
+
+
+def _number_lines(diagnosis: Diagnosis, labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    shown = numbers(diagnosis)
+    for name in ("neutral_shift", "earth_shift", "neutral_earth"):
+        yield labels[name], _volts_at(shown[f"{name}_v"], shown[f"{name}_deg"], labels)
+    yield labels["resolution"], _volts_at(shown["resolution_v"], None, labels)
+    for name, label in (("u2_percent", "u2"), ("lvur_percent", "LVUR"), ("pvur_percent", "PVUR")):
+        if shown[name] is not None:
+            yield label, f"{shown[name]:.2f} %"
+
+
+def _volts_at(value: float | None, degrees: float | None, labels: Mapping[str, str]) -> str:
+    if value is None:
+        return labels["not_measured"]
+    direction = "" if degrees is None or value < 0.05 else " " + labels["at_degrees"].format(degrees=f"{degrees:.0f}")
+    return f"{value:.1f} V{direction}"
+
+
+def _lists(explained: Explained, labels: Mapping[str, str]) -> Iterator[str]:
+    parts = (
+        (labels["causes"], [text for _, text in explained.causes]),
+        (labels["cannot_tell"], explained.cannot_tell),
+        (labels["next_steps"], explained.next_steps),
+    )
+    for title, texts in parts:
+        if texts:
+            yield from ("", f"{title}:")
+            yield from (f"  {place}. {text}" for place, text in enumerate(texts, start=1))

@@ -1,0 +1,74 @@
+"""`phasewatch read`: one poll of everything, as a table with the picture's numbers."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.assembly import build_watch
+from phasewatch.cli.explain import as_object, as_text
+from phasewatch.cli.outcome import problem_found, say
+from phasewatch.cli.probe import Poll, poll_once
+from phasewatch.library import LoadedSite, load_site
+from phasewatch.meters.quantities import UNITS
+
+
+def read_site(path: Path, *, as_json: bool) -> None:
+    """Poll every meter once; exit status 1 if one did not answer. Raises: LibraryError."""
+    loaded = load_site(path)
+    polls = asyncio.run(poll_once(loaded))
+    watch, _ = build_watch(loaded, "read", {})
+    for poll in polls:
+        if poll.reading is not None:
+            watch.reading(poll.reading)
+    points = list(watch.points.values())
+    if as_json:
+        found = {"meters": [_meter(poll) for poll in polls], "points": [_point(loaded, point) for point in points]}
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        _show(loaded, polls, points)
+    failed = [poll for poll in polls if poll.failure is not None]
+    for poll in failed:
+        say(f"meter {poll.meter}: {poll.failure}")
+    if failed:
+        problem_found()
+
+
+def _meter(poll: Poll) -> dict[str, Any]:
+    if poll.reading is None:
+        return {"meter": poll.meter, "failure": poll.failure}
+    return {"meter": poll.meter, "values": poll.reading.values, "missing": poll.reading.missing}
+
+
+def _point(loaded: LoadedSite, point: PointWatch) -> dict[str, Any]:
+    if point.diagnosis is None:
+        return {"point": point.name, "verdict": None}
+    return {"point": point.name, **as_object(point.diagnosis, loaded.messages)}
+
+
+def _show(loaded: LoadedSite, polls: list[Poll], points: list[PointWatch]) -> None:
+    console = Console()
+    answered = [poll for poll in polls if poll.reading is not None]
+    table = Table("quantity", *(poll.meter for poll in answered), "unit", title=f"Readings of {loaded.site.site}")
+    for name, unit in UNITS.items():
+        cells = [_cell(poll, name) for poll in answered]
+        if any(cells):
+            table.add_row(name, *cells, unit)
+    console.print(table)
+    for point in points:
+        console.print(f"\nPoint {point.name}", style="bold")
+        if point.diagnosis is not None:
+            typer.echo("\n".join(as_text(point.diagnosis, loaded.messages)))
+
+
+def _cell(poll: Poll, name: str) -> str:
+    if poll.reading is None:
+        return ""
+    if name in poll.reading.values:
+        return f"{poll.reading.values[name]:.2f}"
+    return f"missing: {poll.reading.missing[name]}" if name in poll.reading.missing else ""

@@ -1,0 +1,55 @@
+"""`phasewatch simulate`: any profile as a meter on real Modbus."""
+
+import asyncio
+import random
+import signal
+import time
+from pathlib import Path
+from typing import cast, get_args
+
+from phasewatch.cli.outcome import InputError, say
+from phasewatch.library import load_profile
+from phasewatch.meters.measuring_point import Wiring
+from phasewatch.simulator.meter import Meter, drawn_gains
+from phasewatch.simulator.scenario import Scenario, ScenarioError, healthy, parse_scenario
+from phasewatch.simulator.server import ListenError, Server
+from phasewatch.simulator.unit import Unit, played
+
+
+def simulate_meter(
+    profile_id: str, listen: str, scenario: Path | None, unit_id: int | None, wiring: str, loop: bool
+) -> None:
+    """Serve until SIGINT or SIGTERM. Raises: LibraryError, InputError."""
+    profile = load_profile(profile_id)
+    if wiring not in get_args(Wiring):
+        raise InputError(f"--wiring: {wiring} is none of {', '.join(get_args(Wiring))}")
+    story = healthy() if scenario is None else read_scenario(scenario)
+    gains = drawn_gains(profile, random.Random(profile.id))  # noqa: S311 - errors of a meter, the same every time
+    meter = Meter(profile, cast("Wiring", wiring), gains)
+    start_s = time.monotonic()
+    unit = played(meter, story, lambda: time.monotonic() - start_s, loop)
+    asyncio.run(_serve(listen, profile.unit_id if unit_id is None else unit_id, unit))
+
+
+async def _serve(listen: str, unit_id: int, unit: Unit) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with Server(listen, {unit_id: unit}) as server:
+            say(f"unit {unit_id} answers at {server.url}; stop with Ctrl-C")
+            await stop.wait()
+    except ListenError as error:
+        raise InputError(f"--listen: {error}") from error
+    except OSError as error:
+        raise InputError(f"--listen {listen}: {error}; is the port free and yours to open?") from error
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read a scenario file. Raises: InputError naming the place."""
+    try:
+        return parse_scenario(path.read_text(encoding="utf-8"), str(path))
+    except ScenarioError as error:
+        raise InputError(str(error)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
