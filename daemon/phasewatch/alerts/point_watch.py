@@ -12,7 +12,7 @@ from phasewatch.alerts.lifecycle import Delays, State
 from phasewatch.alerts.told import tell_point
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.look import History
-from phasewatch.electrical.supply import Supply
+from phasewatch.electrical.supply import Supply, likelier_nominal_v
 from phasewatch.electrical.verdict import Diagnosis, diagnose
 from phasewatch.electrical.words import Messages
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint
@@ -84,6 +84,11 @@ class PointWatch:
             self.interval_s,
             self.window_s,
         )
+
+    def likelier_nominal_v(self) -> float | None:
+        """Return what nominal_v should perhaps be, by the last reading; None if what is configured fits."""
+        phases_v = None if self.diagnosis is None else self.diagnosis.picture.phase_neutral
+        return None if phases_v is None else likelier_nominal_v(phases_v, self.supply.nominal_v)
 
     def _diagnosed(self) -> Diagnosis:
         return self.diagnosis if self.diagnosis is not None else diagnose({}, self.supply)

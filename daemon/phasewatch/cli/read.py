@@ -16,10 +16,11 @@ from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.probe import Poll, poll_once
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.quantities import UNITS
+from phasewatch.publications import nominal_doubt
 
 
 def read_site(path: Path, *, as_json: bool) -> None:
-    """Poll every meter once; exit status 1 if one did not answer. Raises: LibraryError."""
+    """Poll every meter once; exit status 1 if one did not answer or does not fit. Raises: LibraryError."""
     loaded = load_site(path)
     polls = asyncio.run(poll_once(loaded))
     watch, _ = build_watch(loaded, "read", {})
@@ -28,14 +29,18 @@ def read_site(path: Path, *, as_json: bool) -> None:
             watch.reading(poll.reading)
     points = list(watch.points.values())
     if as_json:
-        found = {"meters": [_meter(poll) for poll in polls], "points": [_point(loaded, point) for point in points]}
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        shown = {"meters": [_meter(poll) for poll in polls], "points": [_point(loaded, point) for point in points]}
+        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
         _show(loaded, polls, points)
-    failed = [poll for poll in polls if poll.failure is not None]
-    for poll in failed:
-        say(f"meter {poll.meter}: {poll.failure}")
-    if failed:
+    found = [f"meter {poll.meter}: {poll.failure}" for poll in polls if poll.failure is not None]
+    for point in points:
+        likelier_v = point.likelier_nominal_v()
+        if likelier_v is not None:
+            found.append(nominal_doubt(point.name, point.supply.nominal_v, likelier_v))
+    for line in found:
+        say(line)
+    if found:
         problem_found()
 
 

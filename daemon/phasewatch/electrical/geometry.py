@@ -20,6 +20,8 @@ Corners = tuple[complex, complex, complex]
 _A: Final = complex(cos(2 * pi / 3), sin(2 * pi / 3))
 _A2: Final = _A.conjugate()
 _UNIT: Final[Corners] = (1 + 0j, _A2, _A)
+DISBELIEF_V: Final = 5.0
+"""A direct N-PE reading this far below what the phase-earth voltages show is not believed."""
 _FLAT: Final = 0.05
 """Below this q the line triangle gives no position across its own line."""
 _HIGHEST_V: Final = 1e7
@@ -66,10 +68,16 @@ class Picture:
 
     @property
     def neutral_earth_v(self) -> float | None:
-        """Neutral-earth voltage: the direct reading where there is one, else the length of D."""
-        if self.neutral_earth_measured_v is not None:
+        """Neutral-earth voltage: the direct reading where there is one and it can be believed, else the length of D."""
+        if self.neutral_earth_measured_v is not None and not self.direct_reading_too_low:
             return self.neutral_earth_measured_v
         return None if self.neutral_earth is None else abs(self.neutral_earth)
+
+    @property
+    def direct_reading_too_low(self) -> bool:
+        """Whether the direct reading says clearly less than its own fundamental: its input is elsewhere."""
+        direct_v, apart = self.neutral_earth_measured_v, self.neutral_earth
+        return direct_v is not None and apart is not None and abs(apart) - direct_v > DISBELIEF_V
 
 
 def angle_deg(point: complex | None) -> float | None:
@@ -155,7 +163,14 @@ def _placed(line: Triple, v: Triple | None) -> Corners | None:
             area = triangle_area(v[j], v[k], line[j])
             if area > best * 1.0001:
                 best, corners = area, _through_neutral(line, v, x)
-    return _turned(corners)
+    return _turned(_clockwise(corners))
+
+
+def _clockwise(corners: Corners) -> Corners:
+    """Mirror corners that run the other way round: a neutral outside the triangle places them so."""
+    a, b, c = corners
+    counter = (b - a).real * (c - a).imag - (b - a).imag * (c - a).real > 0.0
+    return (a.conjugate(), b.conjugate(), c.conjugate()) if counter and not _is_flat(_centred(corners)) else corners
 
 
 def _by_cosine_rule(l12: float, l23: float, l31: float) -> Corners:
@@ -179,13 +194,18 @@ def _through_neutral(line: Triple, v: Triple, x: int) -> Corners:
 
 def _turned(corners: Corners) -> Corners | None:
     """Move the centroid to 0 and turn the positive sequence to 0 degrees."""
-    centre = (corners[0] + corners[1] + corners[2]) / 3.0
     positive = (corners[0] + _A * corners[1] + _A2 * corners[2]) / 3.0
     size = abs(positive)
     if size == 0.0:
         return None
     turn = positive.conjugate() / size
-    return (corners[0] - centre) * turn, (corners[1] - centre) * turn, (corners[2] - centre) * turn
+    centred = _centred(corners)
+    return centred[0] * turn, centred[1] * turn, centred[2] * turn
+
+
+def _centred(corners: Corners) -> Corners:
+    centre = (corners[0] + corners[1] + corners[2]) / 3.0
+    return corners[0] - centre, corners[1] - centre, corners[2] - centre
 
 
 def _radius(corners: Corners) -> float:

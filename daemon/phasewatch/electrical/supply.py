@@ -49,3 +49,16 @@ class Supply:
     def direction_floor_v(self) -> float:
         """Below this no phase is named: 5 V in class 0.5, 10 V in class 1."""
         return 7.5 * self.sigma_v
+
+
+COMMON_V: Final = (100.0, 110.0, 115.0, 120.0, 127.0, 220.0, 230.0, 240.0, 277.0, 347.0, 400.0)
+"""Nominal phase-to-neutral voltages in use."""
+
+
+def likelier_nominal_v(phases_v: tuple[float, float, float], nominal_v: float) -> float | None:
+    """Return the common nominal voltage that all phases fit when they are far from the one configured; None if none."""
+    mean_v = sum(phases_v) / 3.0
+    if abs(mean_v / nominal_v - 1.0) < 0.25 or max(phases_v) - min(phases_v) > 0.1 * mean_v:
+        return None
+    nearest_v = min(COMMON_V, key=lambda common_v: abs(common_v - mean_v))
+    return nearest_v if abs(mean_v / nearest_v - 1.0) < 0.1 else None

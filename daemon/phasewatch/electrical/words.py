@@ -55,6 +55,8 @@ def _facts(diagnosis: Diagnosis) -> Iterator[str]:
         yield "earth_not_measured"
     elif code == "normal" and (picture.neutral_earth_v or 0.0) < resolution_v:
         yield "below_resolution"
+    if picture.direct_reading_too_low:
+        yield "direct_too_low"
     if direct_v is not None and apart_v is not None and direct_v > apart_v + 2.0 * resolution_v:
         yield "direct_differs"
 
@@ -87,6 +89,7 @@ def _fields(diagnosis: Diagnosis, messages: Messages) -> dict[str, str]:
         "neutral_shift": _length(picture.neutral),
         "earth_shift": _length(picture.earth) if picture.earth is not None else volts(picture.neutral_earth_v),
         "neutral_earth": volts(picture.neutral_earth_v),
+        "direct": volts(picture.neutral_earth_measured_v),
         "apart": _length(picture.neutral_earth),
         "u2": "-" if picture.u2_percent is None else f"{picture.u2_percent:.1f}",
         "residual": volts(picture.residual_v),

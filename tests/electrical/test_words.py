@@ -1,0 +1,152 @@
+import re
+from collections.abc import Iterator
+from string import Formatter
+from typing import Any
+
+import pytest
+from tests.acceptance import A2, A3, A6, CASES, SEED, Case, thrice
+
+from phasewatch.electrical.explanations import EXPLANATIONS
+from phasewatch.electrical.supply import Supply
+from phasewatch.electrical.verdict import Diagnosis, Verdict, diagnose
+from phasewatch.electrical.words import Explained, explain, readings, volts
+from phasewatch.library import load_messages
+from phasewatch.meters.quantities import LL, LN, LPE, NPE
+
+LANGUAGES: dict[str, dict[str, Any]] = {language: load_messages(language) for language in ("en", "zh")}
+EN = LANGUAGES["en"]
+
+
+def codes(messages: dict[str, Any]) -> dict[str, set[str]]:
+    """Return group/code -> placeholders."""
+    flat = {
+        f"{group}/{code}": text for group, texts in messages.items() if group != "language" for code, text in _of(texts)
+    }
+    return {
+        code: {name for _, name, _, _ in Formatter().parse(text) if name is not None} for code, text in flat.items()
+    }
+
+
+def _of(texts: object) -> Iterator[tuple[str, str]]:
+    yield from texts.items() if isinstance(texts, dict) else [("", str(texts))]
+
+
+def test_both_languages_have_the_same_codes_and_placeholders() -> None:
+    assert codes(LANGUAGES["en"]) == codes(LANGUAGES["zh"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_code_of_an_explanation_has_words(language: str) -> None:
+    messages = LANGUAGES[language]
+    assert set(messages["verdicts"]) == set(EXPLANATIONS)
+    for group in ("causes", "cannot_tell", "next_steps"):
+        used = {code for explanation in EXPLANATIONS.values() for code in getattr(explanation, group)}
+        assert set(messages[group]) == used
+
+
+def sentences(explained: Explained) -> tuple[str, ...]:
+    return (
+        explained.summary,
+        *(text for _, text in explained.causes),
+        *explained.cannot_tell,
+        *explained.next_steps,
+    )
+
+
+def promised(text: str) -> bool:
+    """Return whether a sentence promises a number, a name or a place and leaves it out."""
+    return bool(re.search(r"(^|[\s（(，,：:])-+([\s).，,。）:]|$)|\{|\}|  |\bNone\b|nan|inf\b|\( ?\)| [.,;:]", text))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("left", ["all", "no earth", "no line", "no direct", "phases only"])
+def test_no_sentence_promises_what_it_does_not_say(language: str, case: Case, left: str) -> None:
+    gone = {
+        "all": (),
+        "no earth": (*LPE, NPE),
+        "no line": LL,
+        "no direct": (NPE,),
+        "phases only": (*LL, *LPE, NPE),
+    }[left]
+    values = {name: value for name, value in case.values.items() if name not in gone}
+    for system in (None, "IT", "three_wire"):
+        explained = explain(diagnose(values, Supply(system=system)), LANGUAGES[language])  # type: ignore[arg-type]
+        for text in sentences(explained):
+            assert text
+            assert not promised(text), text
+
+
+FULL = {**A2.values, **dict(zip(LPE, A3.ln, strict=True))}
+NEEDS_LINE = ("impossible_triangle", "scale_mismatch", "impossible_point", "supply_unbalance")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", EXPLANATIONS)
+def test_every_verdict_has_words_with_full_data_and_with_none(language: str, code: str) -> None:
+    for values in (FULL, dict(zip(LN, thrice(230.0), strict=True)), {}):
+        picture = diagnose(values, Supply()).picture
+        for phases in ((), ("L2",), ("L1", "L3")):
+            explained = explain(Diagnosis(picture, Verdict(code, phases), Supply()), LANGUAGES[language])
+            assert len(explained.causes) == len(EXPLANATIONS[code].causes)
+            if phases == ("L2",) and (values is FULL or (values and code not in NEEDS_LINE)):
+                assert "{" not in "".join(sentences(explained))
+
+
+def summary(values: dict[str, float], language: str = "en", supply: Supply | None = None) -> str:
+    return explain(diagnose(values, supply or Supply()), LANGUAGES[language]).summary
+
+
+def test_the_founding_case_in_words() -> None:
+    told = summary(SEED.values)
+    assert told.startswith("Not normal: the earth (PE) is pulled 30 V toward L1; neutral to earth is about 30 V.")
+    assert "234/234/234 V: the supply and the neutral are normal" in told
+    assert "208/254/254 V" in told
+    assert "3.8 V more" in told
+    in_chinese = summary(SEED.values, "zh")
+    assert "不正常" in in_chinese
+    assert "L1" in in_chinese
+    assert "30 V" in in_chinese
+
+
+def test_a_displaced_earth_does_not_make_a_bad_supply_normal() -> None:
+    values = {**dict.fromkeys(LN, 180.0), **dict(zip(LPE, (160.0, 200.0, 200.0), strict=True))}
+    assert "earth (PE) is pulled" in summary(values)
+    assert "supply and the neutral are normal" not in summary(values)
+
+
+def test_earth_that_is_measured_but_not_placed_is_not_called_unmeasured() -> None:
+    values = {name: value for name, value in A6.values.items() if name != NPE}
+    assert "not measured" not in summary(values)
+
+
+def test_earth_that_is_not_measured_is_said() -> None:
+    told = summary(dict.fromkeys(LN, 230.0))
+    assert told == "Normal: the phases and the neutral stand where they belong. Earth: not measured."
+
+
+def test_what_is_missing_is_named_and_nothing_else() -> None:
+    told = summary({LN[0]: 230.0, LN[2]: 230.0})
+    assert "voltage_l2_n" in told
+    assert "voltage_l1_n" not in told
+
+
+def test_a_direct_reading_that_differs_is_said() -> None:
+    assert "The direct neutral-earth reading of 52 V is more than the 30 V" in summary({**SEED.values, NPE: 52.0})
+
+
+def test_what_the_readings_do_not_resolve_is_said() -> None:
+    assert "below what these readings resolve (2.9 V)" in summary({**dict.fromkeys(LN, 230.0), NPE: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (0.04, "0.0"), (9.94, "9.9"), (9.95, "10"), (30.27, "30"), (-10.94, "-11")]
+)
+def test_volts_are_told_as_finely_as_they_are_known(value: float | None, text: str) -> None:
+    assert volts(value) == text
+
+
+def test_readings_are_told_as_people_write_them() -> None:
+    assert readings((208.0, 254.04, 230.96)) == "208/254/231"
+    assert readings((0.3, 230.9, 1000.0)) == "0.3/230.9/1000"
+    assert readings(None) == "-"
