@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -57,6 +57,8 @@ class MeterState:
     """Where in its interval the meter is polled."""
     refused: set[str] = field(default_factory=set)
     """Quantities that the meter does not have, whatever its profile says."""
+    refuses_all: bool = False
+    """Whether it refuses even each register alone; once it answers again, it is asked as at first."""
     failures: int = 0
     failing_since_s: float | None = None
     probe_s: float = 0.0
@@ -130,13 +132,21 @@ class BusPoller:
     async def _poll(self, meter: MeterState) -> None:
         meter.polls += 1
         blocks: dict[int, tuple[int, ...]] = {}
+        refusals: dict[Request, IllegalDataAddress] = {}
         try:
-            for request in tuple(meter.requests):
-                words = await self._ask(meter, request)
-                if words is not None:
-                    blocks[request.address] = words
+            for request in meter.requests:
+                try:
+                    blocks[request.address] = await self._ask(meter, request)
+                except IllegalDataAddress as error:
+                    refusals[request] = error
+                    if meter.offline:
+                        break
         except BusError as error:
             self._failed(meter, error)
+            return
+        self._learn(meter, refusals, answered=bool(blocks))
+        if not blocks:
+            self._failed(meter, next(iter(refusals.values())))
             return
         self._answered(meter)
         values, missing = meter.plan.decoder(by_address(blocks))
@@ -144,28 +154,34 @@ class BusPoller:
         reading = Reading(meter.plan.name, self._clock.now(), self._clock.monotonic_s(), values, missing)
         self._listener.on_reading(reading)
 
-    async def _ask(self, meter: MeterState, request: Request) -> tuple[int, ...] | None:
-        """Return the words; None if the meter has no such block: then smaller ones are asked from now on."""
-        try:
-            return await self._bus.read(request.function_code, request.address, request.count, meter.plan.unit_id)
-        except IllegalDataAddress as error:
-            if meter.offline:
-                raise
-            self._split(meter, request, error)
-            return None
+    async def _ask(self, meter: MeterState, request: Request) -> tuple[int, ...]:
+        return await self._bus.read(request.function_code, request.address, request.count, meter.plan.unit_id)
 
-    def _split(self, meter: MeterState, request: Request, error: IllegalDataAddress) -> None:
+    def _learn(self, meter: MeterState, refusals: Mapping[Request, IllegalDataAddress], answered: bool) -> None:
+        """Remember what the meter refuses; one that refuses everything, as some gateways do, says nothing by it."""
+        if meter.offline:
+            return
+        if meter.refuses_all and answered:
+            meter.requests, meter.refused, meter.refuses_all = list(meter.plan.requests), set(), False
+            return
+        before = list(meter.requests)
+        for request, error in refusals.items():
+            self._split(meter, request, error, may_give_up=answered)
+        meter.refuses_all = not answered and meter.requests == before
+
+    def _split(self, meter: MeterState, request: Request, error: IllegalDataAddress, may_give_up: bool) -> None:
         plan = meter.plan
         wanted = tuple(name for name in plan.quantities if name not in meter.refused)
         smaller = split(request, plan.profile, wanted)
         place = meter.requests.index(request)
-        meter.requests[place : place + 1] = smaller
         if smaller:
+            meter.requests[place : place + 1] = smaller
             _log.warning("meter %s: %s; asking for smaller blocks from now on", plan.name, error)
-            return
-        names = quantities_in(request, plan.profile, wanted)
-        meter.refused.update(names)
-        _log.warning("meter %s: %s; %s will be missing", plan.name, error, ", ".join(names))
+        elif may_give_up:
+            names = quantities_in(request, plan.profile, wanted)
+            del meter.requests[place]
+            meter.refused.update(names)
+            _log.warning("meter %s: %s; %s will be missing", plan.name, error, ", ".join(names))
 
     def _failed(self, meter: MeterState, error: BusError) -> None:
         now_s = self._clock.monotonic_s()

@@ -41,6 +41,8 @@ class Alert:
     severity: Severity = "medium"
     condition: Condition | None = None
     """The last judged condition."""
+    worst: float | None = None
+    """The value farthest beyond the limit since the alert was raised."""
     stale: bool = False
     """Standing, but its condition cannot be judged."""
     suppressed_by: str | None = None
@@ -77,6 +79,7 @@ def record(alert: Alert) -> dict[str, Any]:
         "rev": alert.rev,
         "since": alert.since.isoformat() if alert.since else None,
         "severity": alert.severity,
+        "worst": alert.worst,
         "stale": alert.stale,
         "suppressed_by": alert.suppressed_by,
         "acknowledged": alert.acknowledged,
@@ -96,6 +99,7 @@ def restored(key: Key, kept: dict[str, Any]) -> Alert:
         rev=kept["rev"],
         since=_moment(kept["since"]),
         severity=kept["severity"],
+        worst=kept.get("worst"),
         stale=kept["stale"],
         suppressed_by=kept["suppressed_by"],
         acknowledged=kept["acknowledged"],

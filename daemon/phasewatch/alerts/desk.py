@@ -47,6 +47,7 @@ class Desk:
             return
         if truth is not Truth.UNKNOWN:
             alert.condition = condition
+            alert.worst = _worse(alert, condition)
             yield from self._release(alert, truth, scene)
         yield from self._live(alert, truth, delays, scene)
 
@@ -92,6 +93,7 @@ class Desk:
         alert.acknowledged = False
         alert.worse_polls = 0
         alert.severity = alert.condition.severity if alert.condition else alert.severity
+        alert.worst = alert.condition.value if alert.condition else None
         return self._tell(alert, "raised", scene)
 
     def standing_besides(self, alert: Alert) -> bool:
@@ -116,10 +118,19 @@ class Desk:
 
     def _tell(self, alert: Alert, transition: Transition, scene: Scene) -> Event:
         alert.rev += 1
+        telling = scene.tell(alert, transition)
+        alert.summary = telling.summary
         if transition in ("raised", "severity_changed"):
-            telling = scene.tell(alert)
-            alert.summary, alert.verdict = telling.summary, telling.verdict
+            alert.verdict = telling.verdict
         return event(alert, transition, scene, self._origin)
+
+
+def _worse(alert: Alert, condition: Condition) -> float | None:
+    """Return the value farther beyond the limit: the worst so far, or the new one."""
+    value, limit, worst = condition.value, condition.limit, alert.worst
+    if value is None or limit is None or worst is None:
+        return worst
+    return max(worst, value, key=lambda v: abs(v - limit)) if condition.breached else worst
 
 
 _NO_DELAYS: Final = Delays(0.0, 0.0)

@@ -39,7 +39,7 @@ class Scene:
 
     at: datetime
     monotonic_s: float
-    tell: Callable[[Alert], Telling]
+    tell: Callable[[Alert, Transition], Telling]
     meters: tuple[str, ...] = ()
     readings: Mapping[str, float] = field(default_factory=dict)
     interval_s: float | None = None

@@ -65,8 +65,10 @@ class PointWatch:
     def feed(self, reading: Reading) -> list[Event] | None:
         """Take one meter's reading; return events, or None while the point waits for its leading meter."""
         joined = self._joint.feed(reading)
-        if joined is None:
-            return None
+        return None if joined is None else self.judge(joined)
+
+    def judge(self, joined: Joined) -> list[Event]:
+        """Take one moment of the point, already joined."""
         self._remember(joined)
         history = History(self.seen_live, joined.reading.monotonic_s - self._since_s)
         self.reading = joined.reading
@@ -78,7 +80,7 @@ class PointWatch:
         return Scene(
             at,
             monotonic_s,
-            lambda alert: tell_point(alert, self._diagnosed(), self._messages),
+            lambda alert, transition: tell_point(alert, transition, self._diagnosed(), self._messages, at),
             self.meters,
             self.reading.values if self.reading is not None else {},
             self.interval_s,

@@ -1,17 +1,20 @@
 """The words and numbers of a point's alert: its verdict where the verdict is the rule's, else the rule's own text."""
 
+from datetime import datetime
 from typing import Any
 
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.causes import ROOT
-from phasewatch.alerts.event import Telling
+from phasewatch.alerts.event import Telling, Transition
 from phasewatch.electrical.verdict import Diagnosis
 from phasewatch.electrical.words import Messages, explain
 from phasewatch.meters.quantities import phase_name
 
 
-def tell_point(alert: Alert, diagnosis: Diagnosis, messages: Messages) -> Telling:
-    """Return the words for an alert of a point."""
+def tell_point(alert: Alert, transition: Transition, diagnosis: Diagnosis, messages: Messages, at: datetime) -> Telling:
+    """Return the words for a change of an alert of a point."""
+    if transition not in ("raised", "severity_changed"):
+        return Telling(later_text(alert, transition, messages, at))
     explained = explain(diagnosis, messages)
     own = ROOT.get(diagnosis.verdict.code) == alert.key.rule
     verdict = {
@@ -22,6 +25,20 @@ def tell_point(alert: Alert, diagnosis: Diagnosis, messages: Messages) -> Tellin
         "next_steps": list(explained.next_steps),
     }
     return Telling(explained.summary if own else rule_text(alert, messages), verdict)
+
+
+def later_text(alert: Alert, transition: Transition, messages: Messages, at: datetime) -> str:
+    """Return the sentence for what happens to a raised alert: how long it stood, and how bad it was at worst."""
+    text: str = messages["later"].get(transition, "{title}")
+    since = alert.since or at
+    unit = alert.condition.unit if alert.condition else None
+    worst = "" if alert.worst is None else messages["at_worst"].format(worst=f"{alert.worst:.1f} {unit or ''}".rstrip())
+    return text.format(
+        title=messages["titles"][alert.key.rule],
+        phase=phase_name(alert.key.phase) or (alert.verdict or {}).get("phase") or "",
+        seconds=f"{max(0.0, (at - since).total_seconds()):.0f}",
+        worst=worst,
+    ).strip()
 
 
 def rule_text(alert: Alert, messages: Messages, **more: Any) -> str:

@@ -10,10 +10,10 @@ from typing import Final
 
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.desk import Desk
-from phasewatch.alerts.event import Event, Scene, Telling
+from phasewatch.alerts.event import Event, Scene, Telling, Transition
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.alerts.told import rule_text
+from phasewatch.alerts.told import later_text, rule_text
 from phasewatch.electrical.words import Messages
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.meter_offline import MeterOffline
@@ -78,7 +78,7 @@ class Watch:
         scene = Scene(
             at,
             monotonic_s,
-            lambda alert: Telling(rule_text(alert, self._messages, detail=detail)),
+            lambda alert, transition: self._tell_meter(alert, transition, detail, at),
             (meter.name,),
             interval_s=meter.interval_s,
         )
@@ -86,6 +86,11 @@ class Watch:
         delays = Delays(settings.on_delay_s, settings.off_delay_s, settings.on_polls, void_after_s=3600.0)
         key = Key(meter.name, MeterOffline.name)
         yield from self.desk.judge(key, meter.offline.judge_poll(answered), delays, scene)
+
+    def _tell_meter(self, alert: Alert, transition: Transition, detail: str, at: datetime) -> Telling:
+        if transition == "raised":
+            return Telling(rule_text(alert, self._messages, detail=detail))
+        return Telling(later_text(alert, transition, self._messages, at))
 
     def _stale(self, name: str, at: datetime, monotonic_s: float) -> Iterator[Event]:
         """Yield what becomes unknown because nothing could be judged for too long."""
