@@ -13,7 +13,7 @@ def by_beta(l12: float, l23: float, l31: float) -> float:
     """Return u2 as IEC 61000-4-30 writes it, as a share."""
     beta = (l12**4 + l23**4 + l31**4) / (l12**2 + l23**2 + l31**2) ** 2
     root = sqrt(max(0.0, 3.0 - 6.0 * beta))
-    return sqrt((1.0 - root) / (1.0 + root))
+    return sqrt(max(0.0, 1.0 - root) / (1.0 + root))
 
 
 angles = st.floats(radians(-35.0), radians(35.0))

@@ -23,8 +23,7 @@ def corners_of(moved: Corners) -> Corners:
     raw = [230.0 * unit + move for unit, move in zip((1.0, A.conjugate(), A), moved, strict=True)]
     centre = sum(raw) / 3.0
     positive = (raw[0] + A * raw[1] + A.conjugate() * raw[2]) / 3.0
-    assume(abs(positive) > 30.0)
-    turn = positive.conjugate() / abs(positive)
+    turn = positive.conjugate() / (abs(positive) or 1.0)
     first, second, third = ((corner - centre) * turn for corner in raw)
     return first, second, third
 
@@ -49,7 +48,9 @@ def near(found: complex | None, truth: complex, within_v: float = 0.01) -> bool:
     return found is not None and abs(found - truth) < within_v
 
 
-triangles = st.builds(corners_of, st.tuples(point(150.0), point(150.0), point(150.0)))
+triangles = st.builds(corners_of, st.tuples(point(150.0), point(150.0), point(150.0))).filter(
+    lambda corners: abs(corners[0] + A * corners[1] + A.conjugate() * corners[2]) > 90.0
+)
 
 
 @given(triangles, point(), point())
@@ -239,3 +240,11 @@ def test_a_direct_reading_stands_before_a_calculated_one() -> None:
     assert draw({**SEED.values, NPE: 52.0}).neutral_earth_v == 52.0
     assert draw(SEED.values).neutral_earth_v == pytest.approx(30.27, abs=0.01)
     assert draw(dict.fromkeys(LN, 230.0)).neutral_earth_v is None
+
+
+def test_a_neutral_outside_the_triangle_does_not_mirror_it() -> None:
+    corners = corners_of((-76j, 108 + 91j, -1 - 133j))
+    picture = draw(measured(corners, 97 + 130j, 0j))
+    assert picture.corners is not None
+    assert all(near(found, truth) for found, truth in zip(picture.corners, corners, strict=True))
+    assert near(picture.neutral, 97 + 130j)

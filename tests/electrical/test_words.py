@@ -71,7 +71,7 @@ def test_no_sentence_promises_what_it_does_not_say(language: str, case: Case, le
     }[left]
     values = {name: value for name, value in case.values.items() if name not in gone}
     for system in (None, "IT", "three_wire"):
-        explained = explain(diagnose(values, Supply(system=system)), LANGUAGES[language])  # type: ignore[arg-type]
+        explained = explain(diagnose(values, Supply(system=system)), LANGUAGES[language])
         for text in sentences(explained):
             assert text
             assert not promised(text), text

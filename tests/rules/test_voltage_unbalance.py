@@ -1,0 +1,67 @@
+from math import sqrt
+
+import pytest
+from tests.rules.views import BARE, MARKS, full, one, view
+
+from phasewatch.electrical.limits import Limits, UnbalanceLimit
+from phasewatch.electrical.supply import Supply, System
+from phasewatch.rules.voltage_unbalance import Settings, VoltageUnbalance
+
+A = complex(-0.5, sqrt(3) / 2)
+
+
+def uneven(u2_percent: float) -> dict[str, float]:
+    """Return readings of a supply with this u2."""
+    u2 = 230.0 * u2_percent / 100.0
+    p1, p2, p3 = 230 + u2, 230 * A.conjugate() + u2 * A, 230 * A + u2 * A.conjugate()
+    return full((abs(p1), abs(p2), abs(p3)), (abs(p1 - p2), abs(p2 - p3), abs(p3 - p1)))
+
+
+def letters(rule: VoltageUnbalance, shares: list[float]) -> str:
+    active, found = False, ""
+    for share in shares:
+        truth = one(rule, view(uneven(share))).truth(active)
+        active, found = MARKS[truth] == "B", found + MARKS[truth]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("settings", "shares", "expected"),
+    [
+        (Settings(), [0, 1.99, 2.01, 1.99, 1.71, 1.69, 1.99], "ccBBBcc"),
+        (Settings(limit_percent=3), [2.9, 3.01, 2.71, 2.69], "cBBc"),
+        (Settings(limit_percent=0.2), [0.1, 0.21, 0.11, 0.09], "cBBc"),
+        (Settings(hysteresis_percent=0), [2.01, 1.99], "Bc"),
+    ],
+)
+def test_u2_is_held_against_the_limit(settings: Settings, shares: list[float], expected: str) -> None:
+    assert letters(VoltageUnbalance(settings), shares) == expected
+
+
+@pytest.mark.parametrize(("share", "severity"), [(2.5, "medium"), (4.01, "high"), (5.01, "critical")])
+def test_more_unbalance_is_more_severe(share: float, severity: str) -> None:
+    assert one(VoltageUnbalance(Settings()), view(uneven(share))).severity == severity
+    assert one(VoltageUnbalance(Settings(severity="low")), view(uneven(share))).severity == "low"
+
+
+def test_without_line_voltages_it_is_unknown() -> None:
+    assert one(VoltageUnbalance(Settings()), view(full((230.0, 220.0, 240.0)))).breached is None
+
+
+def test_the_preset_speaks_for_u2_only() -> None:
+    lvur = Limits(
+        id="us",
+        standard="ANSI C84.1",
+        title="any",
+        voltage_unbalance=(UnbalanceLimit(measure="lvur", limit_percent=3, source="ANSI C84.1"),),
+    )
+    for limits, source in ((BARE, None), (lvur, None)):
+        condition = one(VoltageUnbalance(Settings()), view(uneven(1), limits=limits))
+        assert (condition.limit, condition.source) == (2.0, source)
+    assert one(VoltageUnbalance(Settings()), view(uneven(1))).source == "EN 50160"
+
+
+@pytest.mark.parametrize("system", ["split_phase", "single_phase"])
+def test_a_supply_without_three_phases_has_no_unbalance(system: System) -> None:
+    seen = view(full((120.0, 120.0, 0.0), (240.0, 120.0, 120.0)), Supply(nominal_v=120, system=system))
+    assert list(VoltageUnbalance(Settings()).judge(seen)) == []

@@ -1,0 +1,59 @@
+"""Rules seen from outside: readings go in, truths come out."""
+
+from collections.abc import Iterable, Mapping
+
+from tests.timeline import START
+
+from phasewatch.electrical.limits import Limits
+from phasewatch.electrical.look import History
+from phasewatch.electrical.supply import Supply
+from phasewatch.electrical.verdict import diagnose
+from phasewatch.library import load_limits
+from phasewatch.meters.quantities import LL, LN, LPE
+from phasewatch.meters.reading import Reading
+from phasewatch.rules.rule import Condition, Rule, Truth, View
+
+EN50160 = load_limits("en50160")
+BARE = Limits(id="bare", standard="none", title="limits nothing")
+Live = tuple[bool, bool, bool]
+ALL_LIVE: Live = (True, True, True)
+MARKS = {Truth.BREACH: "B", Truth.CLEAR: "c", Truth.UNKNOWN: "?"}
+
+
+def view(
+    reading: Reading | Mapping[str, float],
+    supply: Supply | None = None,
+    limits: Limits = EN50160,
+    live: Live = ALL_LIVE,
+) -> View:
+    """Return what a rule sees of a reading, or of values alone."""
+    seen = reading if isinstance(reading, Reading) else Reading("main", START, 0.0, dict(reading))
+    return View(seen, diagnose(seen.values, supply or Supply(), History(live)), limits, live)
+
+
+def one(rule: Rule, seen: View) -> Condition:
+    """Return the only condition of a rule."""
+    (condition,) = rule.judge(seen)
+    return condition
+
+
+def truths(rule: Rule, readings: Iterable[Reading], supply: Supply | None = None, limits: Limits = EN50160) -> str:
+    """Return one letter a reading: B breach, c clear, ? unknown; an alert stands from breach to clear, no delays."""
+    active, letters = False, ""
+    for reading in readings:
+        truth = next(iter(rule.judge(view(reading, supply, limits)))).truth(active)
+        active = active if truth is Truth.UNKNOWN else truth is Truth.BREACH
+        letters += MARKS[truth]
+    return letters
+
+
+def full(
+    ln: tuple[float, float, float],
+    ll: tuple[float, float, float] | None = None,
+    lpe: tuple[float, float, float] | None = None,
+) -> dict[str, float]:
+    """Return values by quantity."""
+    values = dict(zip(LN, ln, strict=True))
+    for names, three in ((LL, ll), (LPE, lpe)):
+        values.update(zip(names, three or (), strict=False))
+    return values
