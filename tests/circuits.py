@@ -177,7 +177,8 @@ def pe_open(draw: Draw) -> Case | None:
     filters = {f"filter_{q}_pe_nf": (draw.uniform(200, 400) if q == p else draw.uniform(0, 30)) for q in PHASES}
     feeder = replace(board(draw), pe_ohm=OPEN, electrode_ohm=OPEN, stray_nf=0.1, **filters)
     values = read(feeder)
-    return Case("pe_open", "earth_displaced", values) if values[NPE] > 15.0 else None
+    # A real filter sits between two lines and PE: it pulls PE half way to one phase, not onto it.
+    return Case("pe_open", "earth_displaced", values) if 15.0 < values[NPE] < 0.85 * NOMINAL_V else None
 
 
 def earth_fault_solid(draw: Draw) -> Case | None:
@@ -295,6 +296,30 @@ VIEWS: Final[dict[str, tuple[str, ...]]] = {
     "L-N": LN,
 }
 """What a point may see."""
+
+
+_UNSEEN_EARTH: Final = frozenset(("earth_displaced", "earth_fault_solid"))
+_BY_SIZE: Final = ("phase_lost_backfed", "phase_lost_regenerated", "supply_unbalance", "single_phase_overload")
+_BY_LINE: Final = ("scale_mismatch", "impossible_triangle", "inputs_on_one_phase")
+_LIMITS: Final = frozenset(("normal", "overvoltage", "undervoltage"))
+
+
+def expected(case: Case, view: str) -> frozenset[str]:
+    """Return the verdicts that are right for a case as far as a view shows it."""
+    earth, line = "L-PE" in view or view in ("all", "voltages"), "L-L" in view or view in ("all", "voltages")
+    if not earth and case.code in _UNSEEN_EARTH:
+        return frozenset(("normal",))
+    if case.code == "pen_open" and not earth:
+        return frozenset(("neutral_open", "neutral_high_resistance")) if line else _LIMITS | {"neutral_open"}
+    if line:
+        return frozenset((case.code,))
+    if case.code == "single_phase_overload" and earth:
+        return frozenset((case.code,))
+    if case.code in (*_BY_SIZE, *_BY_LINE):
+        return _LIMITS
+    if case.code in ("pen_open", "neutral_high_resistance"):
+        return _LIMITS | {case.code}
+    return frozenset((case.code,))
 
 
 def cases(maker: Maker, draw: Draw) -> Iterator[Case]:

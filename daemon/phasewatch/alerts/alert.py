@@ -45,6 +45,8 @@ class Alert:
     """The value farthest beyond the limit since the alert was raised."""
     stale: bool = False
     """Standing, but its condition cannot be judged."""
+    unknown_since_s: float | None = None
+    """Monotonic time of the first of the unknown samples in a row; None while the condition can be judged."""
     suppressed_by: str | None = None
     """Occurrence of the alert that explains this one."""
     acknowledged: bool = False

@@ -43,31 +43,47 @@ class Desk:
         if alert.life.state is State.CLEAR and truth is Truth.CLEAR:
             return
         if held_by is not None:
-            yield from self._hold(alert, held_by, scene)
+            yield from self._hold(alert, truth, held_by, scene)
             return
-        if truth is not Truth.UNKNOWN:
+        if truth is Truth.UNKNOWN:
+            yield from self._doubt(alert, delays, scene)
+        else:
             alert.condition = condition
             alert.worst = _worse(alert, condition)
             yield from self._release(alert, truth, scene)
         yield from self._live(alert, truth, delays, scene)
 
-    def silence(self, subject: str, scene: Scene, cause: Alert | None = None) -> Iterator[Event]:
-        """Mark every standing alert of a subject as unknown: nothing can be said of it until data is back."""
-        for alert in self.standing(subject):
+    def silence(self, alerts: Iterable[Alert], scene: Scene, cause: Alert | None = None) -> Iterator[Event]:
+        """Mark standing alerts as unknown until data is back; `cause`: the alert that explains why there is none."""
+        explanation = occurrence(cause, self._origin) if cause is not None else None
+        for alert in alerts:
+            explained = explanation is not None and alert.suppressed_by is None
+            if explained:
+                alert.suppressed_by = explanation
             if not alert.stale:
                 alert.stale = True
-                alert.suppressed_by = occurrence(cause, self._origin) if cause is not None else alert.suppressed_by
                 yield self._tell(alert, "stale", scene)
+            elif explained:
+                yield self._tell(alert, "suppressed", scene)
 
-    def _hold(self, alert: Alert, held_by: Alert, scene: Scene) -> Iterator[Event]:
-        alert.life = step(alert.life, Truth.UNKNOWN, scene.monotonic_s, _NO_DELAYS)
+    def _doubt(self, alert: Alert, delays: Delays, scene: Scene) -> Iterator[Event]:
+        """Make a standing alert unknown once its condition could not be judged for long enough."""
+        if alert.unknown_since_s is None:
+            alert.unknown_since_s = scene.monotonic_s
+        if alert.life.standing and not alert.stale and scene.monotonic_s - alert.unknown_since_s > delays.stale_s:
+            alert.stale = True
+            yield self._tell(alert, "stale", scene)
+
+    def _hold(self, alert: Alert, truth: Truth, held_by: Alert, scene: Scene) -> Iterator[Event]:
+        waits = Truth.CLEAR if truth is Truth.CLEAR and alert.life.state is State.PENDING else Truth.UNKNOWN
+        alert.life = step(alert.life, waits, scene.monotonic_s, _NO_DELAYS)
         cause = occurrence(held_by, self._origin)
         if alert.life.standing and held_by.life.standing and alert.suppressed_by != cause:
             alert.suppressed_by = cause
             yield self._tell(alert, "suppressed", scene)
 
     def _release(self, alert: Alert, truth: Truth, scene: Scene) -> Iterator[Event]:
-        suppressed, alert.suppressed_by = alert.suppressed_by, None
+        suppressed, alert.suppressed_by, alert.unknown_since_s = alert.suppressed_by, None, None
         if alert.stale:
             alert.stale = False
             yield self._tell(alert, "fresh", scene)
@@ -107,7 +123,7 @@ class Desk:
             alert.worse_polls = 0
             return
         alert.worse_polls += 1
-        if alert.worse_polls > delays.on_polls:
+        if alert.worse_polls >= delays.on_polls:
             alert.severity, alert.worse_polls = condition.severity, 0
             yield self._tell(alert, "severity_changed", scene)
 

@@ -11,6 +11,7 @@ Source: ISA-18.2 / IEC 62682 (states, on-delay, off-delay, deadband).
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from math import inf
 from typing import Final
 
 from phasewatch.rules.rule import Truth
@@ -51,6 +52,10 @@ class Delays:
     on_s: float
     off_s: float
     on_polls: int = 1
+    gap_s: float = inf
+    """A longer time between two valid samples is a gap, and does not count."""
+    stale_s: float = inf
+    """A standing alert whose condition cannot be judged for longer than this becomes unknown."""
     void_after_s: float = 60.0
     """A gap between valid samples longer than this voids a half-run timer."""
 
@@ -87,10 +92,16 @@ def step(life: Life, truth: Truth, at_s: float, delays: Delays) -> Life:
     if state is not life.state:
         life = Life(state, 0.0, 1, at_s)
     else:
-        counted = life.valid_at_s is not None and not life.frozen
-        held_s = life.held_s + (at_s - life.valid_at_s if counted and life.valid_at_s is not None else 0.0)
-        life = Life(state, held_s, life.polls + 1, at_s)
+        life = Life(state, life.held_s + _counted_s(life, at_s, delays), life.polls + 1, at_s)
     return _matured(life, delays)
+
+
+def _counted_s(life: Life, at_s: float, delays: Delays) -> float:
+    """Return the valid time since the last sample: none over a gap, none over unknown samples."""
+    if life.valid_at_s is None or life.frozen:
+        return 0.0
+    step_s = at_s - life.valid_at_s
+    return step_s if step_s <= delays.gap_s else 0.0
 
 
 def _matured(life: Life, delays: Delays) -> Life:

@@ -18,12 +18,17 @@ from phasewatch.electrical.words import Messages
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.reading import Reading
+from phasewatch.rules.meter_offline import MeterOffline
 from phasewatch.rules.rule import Rule, View
 
 LIVE: Final = 0.3
 """Per unit of nominal: a phase that ever carried this much is connected."""
 CHANGED: Final = 0.03
 """Per unit of nominal: voltages that moved this far are another state of affairs."""
+STALE_POLLS: Final = 5
+STALE_S: Final = 10.0
+"""Standing alerts become unknown after this long, and this many polls, without a judgement; a longer time between
+two samples does not count. A bus that cannot keep its intervals is slow, and not silent."""
 VOID_POLLS: Final = 10
 VOID_S: Final = 30.0
 """A half-run timer is void after a gap this long, and of this many polls."""
@@ -45,6 +50,7 @@ class PointWatch:
         self.meters = tuple(member.meter for member in joint.members)
         self.supply = supply
         self.interval_s = min(member.interval_s for member in joint.members)
+        self._slowest_s = max(member.interval_s for member in joint.members)
         self.window_s = max((m.window_s for m in joint.members if m.window_s is not None), default=None)
         self.diagnosis: Diagnosis | None = None
         self.reading: Reading | None = None
@@ -55,25 +61,50 @@ class PointWatch:
         self._joint, self._limits, self._desk, self._messages = joint, limits, desk, messages
         self._since_s = 0.0
         self._stood: tuple[float | None, ...] = ()
+        self._judged_s: float | None = None
         self._rules = [(rule, Key(self.name, rule.name), self._delays(rule)) for rule in rules if rule.settings.enabled]
 
     def _delays(self, rule: Rule) -> Delays:
         settings = rule.settings
-        void_s = max(VOID_S, VOID_POLLS * self.interval_s)
-        return Delays(settings.on_delay_s, settings.off_delay_s, settings.on_polls, void_s)
+        return Delays(
+            settings.on_delay_s,
+            settings.off_delay_s,
+            settings.on_polls,
+            gap_s=self.stale_s,
+            stale_s=self.stale_s,
+            void_after_s=max(VOID_S, VOID_POLLS * self._slowest_s),
+        )
 
-    def feed(self, reading: Reading) -> list[Event] | None:
-        """Take one meter's reading; return events, or None while the point waits for its leading meter."""
+    @property
+    def stale_s(self) -> float:
+        """How long a judgement of this point may be missing."""
+        return max(STALE_S, STALE_POLLS * self._slowest_s)
+
+    def feed(self, reading: Reading) -> list[Event]:
+        """Take one meter's reading; nothing is judged while the point waits for its leading meter."""
         joined = self._joint.feed(reading)
-        return None if joined is None else self.judge(joined)
+        return [] if joined is None else self.judge(joined)
 
     def judge(self, joined: Joined) -> list[Event]:
         """Take one moment of the point, already joined."""
         self._remember(joined)
+        self._judged_s = joined.reading.monotonic_s
         history = History(self.seen_live, joined.reading.monotonic_s - self._since_s)
         self.reading = joined.reading
         self.diagnosis = diagnose(joined.geometry, self.supply, history)
         return list(self._judge(joined, self.diagnosis))
+
+    def silence(self, at: datetime, monotonic_s: float) -> list[Event]:
+        """Take a failed poll; standing alerts become unknown when nothing could be judged for too long."""
+        if self._judged_s is None:
+            self._judged_s = monotonic_s
+        silent = monotonic_s - self._judged_s > self.stale_s
+        own = {rule.name for rule, _, _ in self._rules}  # a meter may have the point's name, and alerts of its own
+        standing = [alert for alert in self._desk.standing(self.name) if alert.key.rule in own]
+        meters = (self._desk.alert(Key(meter, MeterOffline.name)) for meter in self.meters)
+        offline = next((alert for alert in meters if alert.life.standing), None)
+        unknown = [alert for alert in standing if silent or alert.stale]
+        return list(self._desk.silence(unknown, self.scene(at, monotonic_s), offline))
 
     def scene(self, at: datetime, monotonic_s: float) -> Scene:
         """Return what stands around a judgement of this point."""

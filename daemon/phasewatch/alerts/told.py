@@ -24,7 +24,8 @@ def tell_point(alert: Alert, transition: Transition, diagnosis: Diagnosis, messa
         "cannot_tell": list(explained.cannot_tell),
         "next_steps": list(explained.next_steps),
     }
-    return Telling(explained.summary if own else rule_text(alert, messages), verdict)
+    phases = ", ".join(diagnosis.verdict.phases)
+    return Telling(explained.summary if own else rule_text(alert, messages, phases), verdict)
 
 
 def later_text(alert: Alert, transition: Transition, messages: Messages, at: datetime) -> str:
@@ -41,11 +42,11 @@ def later_text(alert: Alert, transition: Transition, messages: Messages, at: dat
     ).strip()
 
 
-def rule_text(alert: Alert, messages: Messages, **more: Any) -> str:
+def rule_text(alert: Alert, messages: Messages, phases: str = "", **more: Any) -> str:
     """Return the rule's own sentence, filled with what broke which limit."""
     condition = alert.condition
     fields = {
-        "phase": phase_name(alert.key.phase),
+        "phase": phase_name(alert.key.phase) or phases,
         "value": _number(condition.value if condition else None),
         "limit": _number(condition.limit if condition else None),
         "unit": (condition.unit if condition else None) or "",

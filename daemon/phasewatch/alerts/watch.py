@@ -6,7 +6,6 @@ Live polling and replay feed the same watch, so both reach the same alerts.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.desk import Desk
@@ -17,10 +16,6 @@ from phasewatch.alerts.told import later_text, rule_text
 from phasewatch.electrical.words import Messages
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.meter_offline import MeterOffline
-
-STALE_POLLS: Final = 5
-STALE_S: Final = 10.0
-"""Standing alerts of a point become unknown after this long, and this many polls, without a judgement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +38,21 @@ class Watch:
         self.desk = desk
         self._meters = {meter.name: meter for meter in meters}
         self._messages = messages
-        self._judged_s: dict[str, float] = {}
 
     def reading(self, reading: Reading) -> list[Event]:
         """Take one meter's reading."""
         meter = self._meters[reading.source]
         point = self.points[meter.point]
         events = list(self._poll(meter, True, "", reading.at, reading.monotonic_s))
-        judged = point.feed(reading)
-        if judged is not None:
-            self._judged_s[point.name] = reading.monotonic_s
-            events += judged
-        return events
+        return events + point.feed(reading)
 
     def failure(self, name: str, detail: str, at: datetime, monotonic_s: float) -> list[Event]:
         """Take one failed poll of a meter: no sample."""
         meter = self._meters[name]
-        return [*self._poll(meter, False, detail, at, monotonic_s), *self._stale(meter.point, at, monotonic_s)]
+        return [
+            *self._poll(meter, False, detail, at, monotonic_s),
+            *self.points[meter.point].silence(at, monotonic_s),
+        ]
 
     def point_of(self, meter: str) -> str:
         """Return the point of a meter."""
@@ -91,15 +84,3 @@ class Watch:
         if transition == "raised":
             return Telling(rule_text(alert, self._messages, detail=detail))
         return Telling(later_text(alert, transition, self._messages, at))
-
-    def _stale(self, name: str, at: datetime, monotonic_s: float) -> Iterator[Event]:
-        """Yield what becomes unknown because nothing could be judged for too long."""
-        point = self.points[name]
-        last_s = self._judged_s.setdefault(name, monotonic_s)
-        if monotonic_s - last_s <= max(STALE_S, STALE_POLLS * point.interval_s):
-            return
-        cause = next((a for a in map(self._offline_alert, point.meters) if a.life.standing), None)
-        yield from self.desk.silence(name, point.scene(at, monotonic_s), cause)
-
-    def _offline_alert(self, meter: str) -> Alert:
-        return self.desk.alert(Key(meter, MeterOffline.name))

@@ -10,6 +10,8 @@ NOTABLE_NEUTRAL: Final = 0.05
 """Neutral shift per unit of nominal: below it, it is what ordinary single-phase load does."""
 LOOSE_KAPPA: Final = 10.0
 """kappa = (neutral shift)/U2 above this: the return path, not the phases, makes the shift (Z_N/Z_ph > 3)."""
+RISEN: Final = 1.07
+"""Per unit of nominal: without L-L, a phase this high beside a low one says that N moved."""
 
 
 def _intact(look: Look) -> bool:
@@ -17,7 +19,9 @@ def _intact(look: Look) -> bool:
     if look.kappa is not None:
         return look.kappa > LOOSE_KAPPA
     radius = look.picture.radius_v
-    return radius is not None and near(radius, look.supply.nominal_v, 0.1)
+    size_holds = radius is not None and near(radius, look.supply.nominal_v, 0.1)
+    # One low phase alone is a moved corner; where N moved, a neighbour rises.
+    return size_holds and look.v is not None and max(look.v) >= RISEN
 
 
 def pen_open(look: Look) -> Match | None:
@@ -34,10 +38,8 @@ def neutral_open(look: Look) -> Match | None:
 
 
 def neutral_high_resistance(look: Look) -> Match | None:
-    if look.n is None or look.v is None or look.n <= NOTABLE_NEUTRAL or not _intact(look):
-        return None
-    if look.kappa is None and not (max(look.v) >= 1.05 and min(look.v) <= 0.97):
-        return None  # without L-L only a rise beside a fall sets it apart from one low phase or one high phase
+    if look.n is None or look.kappa is None or look.n <= NOTABLE_NEUTRAL or not _intact(look):
+        return None  # without kappa uneven load looks the same
     return Match("neutral_high_resistance", _lowest(look))
 
 

@@ -57,8 +57,8 @@ def phase_lost(look: Look) -> Match | None:
         return None
     x, a, b = dead
     v, line = look.v, look.line
-    if min(v[a], v[b]) < 0.7:
-        return None
+    if min(v[a], v[b]) < 0.7 or max(v[a], v[b]) > 1.3:
+        return None  # where N moved onto the dead phase, the others stand at line voltage
     if line is not None:
         pair = near(between(line, a, b), SQRT3 * (v[a] + v[b]) / 2.0, 0.15)
         spokes = abs(between(line, x, a) - v[a]) < 0.15 and abs(between(line, x, b) - v[b]) < 0.15

@@ -68,9 +68,6 @@ def _verdict(picture: Picture, values: Mapping[str, float], supply: Supply, hist
 
 def _look(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Look:
     n = None if picture.neutral is None else abs(picture.neutral)
-    kappa = None
-    if n is not None and picture.u1_v and picture.u2_v is not None:
-        kappa = n / max(picture.u2_v - supply.sigma_v, U2_FLOOR * picture.u1_v)
     c1, c2, c3 = CURRENTS
     return Look(
         picture=picture,
@@ -80,9 +77,20 @@ def _look(picture: Picture, values: Mapping[str, float], supply: Supply, history
         e=_per_unit(picture.phase_earth, supply),
         currents=(values.get(c1), values.get(c2), values.get(c3)),
         n=None if n is None else n / supply.nominal_v,
-        kappa=kappa,
+        kappa=None if n is None else _kappa(picture, n, supply),
         history=history,
     )
+
+
+def _kappa(picture: Picture, n_v: float, supply: Supply) -> float | None:
+    """Return how much farther N moved than the corners; None where nothing tells how far they moved."""
+    if picture.u1_v and picture.u2_v is not None:
+        return n_v / max(picture.u2_v - supply.sigma_v, U2_FLOOR * picture.u1_v)
+    earth, apart, radius = picture.earth, picture.neutral_earth, picture.radius_v
+    if earth is None or apart is None or not radius or abs(apart) < 0.25 * n_v:
+        return None  # N and PE moved together, or PE is not seen
+    # Without L-L: PE at the star point shows how far the corners went with their centroid.
+    return n_v / max(abs(earth) - supply.sigma_v, U2_FLOOR * radius)
 
 
 def _per_unit(triple: Triple | None, supply: Supply) -> Triple | None:

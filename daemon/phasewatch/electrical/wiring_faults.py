@@ -56,7 +56,7 @@ def scale_mismatch(look: Look) -> Match | None:
     if look.picture.line is not None and 0.0 in look.picture.line:
         return None
     beyond = abs(rho) > max(0.015 * nominal_v, 7.2 * look.supply.sigma_v)
-    centred = n * nominal_v <= max(0.02 * nominal_v, 0.1 * abs(rho))
+    centred = n <= 0.05
     return Match("scale_mismatch", ALL) if beyond and centred else None
 
 

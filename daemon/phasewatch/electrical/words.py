@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from phasewatch.electrical.geometry import Triple
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
@@ -37,6 +37,11 @@ def explain(diagnosis: Diagnosis, messages: Messages) -> Explained:
     )
 
 
+UNEXPLAINED: Final = ("normal", "overvoltage", "undervoltage")
+UNEVEN_PERCENT: Final = 3.0
+"""PVUR that asks for an explanation which only line voltages can give."""
+
+
 def _facts(diagnosis: Diagnosis) -> Iterator[str]:
     """Yield the codes of the facts worth saying beside the verdict."""
     picture, code = diagnosis.picture, diagnosis.verdict.code
@@ -57,6 +62,8 @@ def _facts(diagnosis: Diagnosis) -> Iterator[str]:
         yield "below_resolution"
     if picture.direct_reading_too_low:
         yield "direct_too_low"
+    if picture.line is None and code in UNEXPLAINED and (picture.pvur_percent or 0.0) > UNEVEN_PERCENT:
+        yield "uneven"
     if direct_v is not None and apart_v is not None and direct_v > apart_v + 2.0 * resolution_v:
         yield "direct_differs"
 
@@ -90,6 +97,7 @@ def _fields(diagnosis: Diagnosis, messages: Messages) -> dict[str, str]:
         "earth_shift": _length(picture.earth) if picture.earth is not None else volts(picture.neutral_earth_v),
         "neutral_earth": volts(picture.neutral_earth_v),
         "direct": volts(picture.neutral_earth_measured_v),
+        "pvur": "-" if picture.pvur_percent is None else f"{picture.pvur_percent:.1f}",
         "apart": _length(picture.neutral_earth),
         "u2": "-" if picture.u2_percent is None else f"{picture.u2_percent:.1f}",
         "residual": volts(picture.residual_v),

@@ -141,9 +141,10 @@ class MeasuringPoint:
 
     def __init__(self, name: str, members: Sequence[Member], nominal_v: float) -> None:
         self.name = name
-        self.members = tuple(members)
+        # The meter of the phases leads and is believed first, wherever it stands in the site file.
+        self.members = tuple(sorted(members, key=lambda member: member.wiring != "three_phase"))
         self._step_v = STEADY * nominal_v
-        self._tracks = {member.meter: _Track(member, translation(member)) for member in members}
+        self._tracks = {member.meter: _Track(member, translation(member)) for member in self.members}
         self._unsteady_since_s: float | None = None
 
     def feed(self, reading: Reading) -> Joined | None:
