@@ -1,13 +1,15 @@
 """Builds what a loaded site file asks for: the watch with its points and rules, and what each meter is asked."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from phasewatch.alerts.bus_watch import BusWatch, MeterConfig, subject_of
 from phasewatch.alerts.desk import Desk
 from phasewatch.alerts.event import Origin
 from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.alerts.watch import MeterConfig, Watch
+from phasewatch.alerts.watch import Watch
+from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
 from phasewatch.library import LoadedSite
 from phasewatch.meters.decode import Decoder
@@ -15,12 +17,18 @@ from phasewatch.meters.endpoint import Endpoint
 from phasewatch.meters.measuring_point import MeasuringPoint, Member
 from phasewatch.meters.profile import ASSUMED_ACCURACY_PERCENT, Profile
 from phasewatch.meters.readplan import Cost, Request, plan, serial_cost, tcp_cost
-from phasewatch.rules.catalogue import POINT_RULES
-from phasewatch.rules.meter_offline import MeterOffline
+from phasewatch.rules.catalogue import BUS_RULES, METER_RULES, POINT_RULES
+from phasewatch.rules.expression import Expression
+from phasewatch.rules.expression import Settings as ExpressionSettings
+from phasewatch.rules.rule import RuleSettings
 from phasewatch.settings import BusSettings, MeterSettings
 
 SEEN_LIVE: Final = "seen_live"
 """Journal record of the phases that a point has ever seen live, beside those of its alerts."""
+
+LEARNED: Final = "_learned"
+"""Journal record of what the rules of a point have learned."""
+_NO_ALERTS: Final = (f"/{SEEN_LIVE}", f"/{LEARNED}")
 
 Records = Mapping[str, dict[str, Any]]
 
@@ -71,12 +79,11 @@ def build_watch(loaded: LoadedSite, journal: str, records: Records) -> tuple[Wat
     desk_records, live = _sorted_records(loaded, records)
     desk = Desk(Origin(loaded.site.site, journal), desk_records)
     points = [_point(loaded, name, desk, live.get(name)) for name in point_names(loaded)]
-    meters = [
-        MeterConfig(meter.name, meter.point_name, meter.interval_s, _offline(loaded, meter))
-        for _, meter in loaded.site.meters()
-    ]
-    gone = [path for path in records if path not in desk_records and not path.endswith(f"/{SEEN_LIVE}")]
-    return Watch(points, meters, desk, loaded.messages), gone
+    for point in points:
+        point.restore(records.get(f"{point.name}/{LEARNED}", {}))
+    buses = [_bus(loaded, bus, desk) for bus in loaded.site.buses]
+    gone = [path for path in records if path not in desk_records and not path.endswith(_NO_ALERTS)]
+    return Watch(points, buses, desk), gone
 
 
 def point_names(loaded: LoadedSite) -> tuple[str, ...]:
@@ -86,8 +93,7 @@ def point_names(loaded: LoadedSite) -> tuple[str, ...]:
 
 def _sorted_records(loaded: LoadedSite, records: Records) -> tuple[Records, dict[str, tuple[bool, bool, bool]]]:
     points = point_names(loaded)
-    configured = {f"{point}/{rule}" for point in points for rule, on in _enabled(loaded, point) if on}
-    configured |= {f"{meter.name}/{MeterOffline.name}" for _, meter in loaded.site.meters()}
+    configured = set(_configured(loaded))
     kept = {path: record for path, record in records.items() if "/".join(path.split("/")[:2]) in configured}
     live = {
         point: tuple(records[f"{point}/{SEEN_LIVE}"]["phases"]) for point in points if f"{point}/{SEEN_LIVE}" in records
@@ -95,9 +101,20 @@ def _sorted_records(loaded: LoadedSite, records: Records) -> tuple[Records, dict
     return kept, {point: (a, b, c) for point, (a, b, c) in live.items()}
 
 
-def _enabled(loaded: LoadedSite, point: str) -> Iterable[tuple[str, bool]]:
-    rules = loaded.site.rules_of(point)
-    return ((name, rules[name].enabled) for name in POINT_RULES)
+def _configured(loaded: LoadedSite) -> Iterator[str]:
+    """Yield subject/rule of everything that is judged."""
+    site = loaded.site
+    for point in point_names(loaded):
+        rules = site.rules_of(point)
+        yield from _enabled(point, rules, rules.keys() - METER_RULES.keys() - BUS_RULES.keys())
+    for _, meter in site.meters():
+        yield from _enabled(meter.name, site.rules_of(meter.point_name), METER_RULES)
+    for bus in site.buses:
+        yield from _enabled(subject_of(bus.name), site.rules_of(None), BUS_RULES)
+
+
+def _enabled(subject: str, settings: Mapping[str, RuleSettings], rules: Iterable[str]) -> Iterator[str]:
+    return (f"{subject}/{rule}" for rule in rules if settings[rule].enabled)
 
 
 def _point(loaded: LoadedSite, name: str, desk: Desk, seen_live: tuple[bool, bool, bool] | None) -> PointWatch:
@@ -105,11 +122,26 @@ def _point(loaded: LoadedSite, name: str, desk: Desk, seen_live: tuple[bool, boo
     supply, limits = supply_of(loaded, name), loaded.limits[loaded.site.supply_of(name).limits]
     members = [_member(loaded, meter) for _, meter in loaded.site.meters() if meter.point_name == name]
     made = [entry.make(rules[rule]) for rule, entry in POINT_RULES.items()]
+    made += [Expression(rule, own) for rule, own in rules.items() if isinstance(own, ExpressionSettings)]
     joint = MeasuringPoint(name, members, supply.nominal_v)
     point = PointWatch(joint, supply, limits, made, desk, loaded.messages)
     if seen_live is not None:
         point.seen_live = seen_live
     return point
+
+
+def _bus(loaded: LoadedSite, bus: BusSettings, desk: Desk) -> BusWatch:
+    settings = loaded.site.rules_of(None)
+    rules = [entry.make(settings[rule]) for rule, entry in BUS_RULES.items()]
+    meters = [_meter(loaded, meter) for meter in bus.meters]
+    return BusWatch(bus.name, meters, rules, desk, loaded.messages)
+
+
+def _meter(loaded: LoadedSite, meter: MeterSettings) -> MeterConfig:
+    """Return a meter with its rules; what its point has of its own holds for it too."""
+    settings = loaded.site.rules_of(meter.point_name)
+    rules = [entry.make(settings[rule]) for rule, entry in METER_RULES.items()]
+    return MeterConfig(meter.name, meter.point_name, meter.interval_s, rules, loaded.profile_of(meter).window_s)
 
 
 def _member(loaded: LoadedSite, meter: MeterSettings) -> Member:
@@ -125,8 +157,18 @@ def supply_of(loaded: LoadedSite, point: str) -> Supply:
         for _, meter in loaded.site.meters()
         if meter.point_name == point
     ]
-    return Supply(settings.nominal_v, settings.system, max(classes))
+    supply = Supply(settings.nominal_v, settings.system, max(classes), frequency_hz=settings.frequency_hz)
+    return _limited(supply, loaded.limits[settings.limits])
 
 
-def _offline(loaded: LoadedSite, meter: MeterSettings) -> MeterOffline:
-    return MeterOffline(loaded.site.rules_of(meter.point_name)[MeterOffline.name])  # type: ignore[arg-type]
+def _limited(supply: Supply, limits: Limits) -> Supply:
+    """Return the supply with the limits of a preset, so that verdicts and rules agree."""
+    band = limits.deviation_band(supply.system)
+    if band is not None:
+        low, high = band.lower_percent, band.upper_percent
+        supply = replace(
+            supply, low_percent=-100.0 if low is None else low, high_percent=1000.0 if high is None else high
+        )
+    for unbalance in limits.voltage_unbalance[:1]:
+        supply = replace(supply, u2_limit_percent=unbalance.limit_percent)
+    return supply

@@ -131,22 +131,10 @@ class BusPoller:
 
     async def _poll(self, meter: MeterState) -> None:
         meter.polls += 1
-        blocks: dict[int, tuple[int, ...]] = {}
-        refusals: dict[Request, IllegalDataAddress] = {}
         try:
-            for request in meter.requests:
-                try:
-                    blocks[request.address] = await self._ask(meter, request)
-                except IllegalDataAddress as error:
-                    refusals[request] = error
-                    if meter.offline:
-                        break
+            blocks = await self._ask(meter)
         except BusError as error:
             self._failed(meter, error)
-            return
-        self._learn(meter, refusals, answered=bool(blocks))
-        if not blocks:
-            self._failed(meter, next(iter(refusals.values())))
             return
         self._answered(meter)
         values, missing = meter.plan.decoder(by_address(blocks))
@@ -154,13 +142,28 @@ class BusPoller:
         reading = Reading(meter.plan.name, self._clock.now(), self._clock.monotonic_s(), values, missing)
         self._listener.on_reading(reading)
 
-    async def _ask(self, meter: MeterState, request: Request) -> tuple[int, ...]:
-        return await self._bus.read(request.function_code, request.address, request.count, meter.plan.unit_id)
+    async def _ask(self, meter: MeterState) -> dict[int, tuple[int, ...]]:
+        """Return the words of each block by its first address; a refused block is asked in smaller ones from now on.
+
+        Raises: BusError when there is no sample.
+        """
+        blocks: dict[int, tuple[int, ...]] = {}
+        refusals: dict[Request, IllegalDataAddress] = {}
+        for request in meter.requests:
+            code, address, count = request.function_code, request.address, request.count
+            try:
+                blocks[address] = await self._bus.read(code, address, count, meter.plan.unit_id)
+            except IllegalDataAddress as error:
+                if meter.offline and not blocks:
+                    raise  # a probe is one request
+                refusals[request] = error
+        self._learn(meter, refusals, answered=bool(blocks))
+        if not blocks:
+            raise next(iter(refusals.values()))
+        return blocks
 
     def _learn(self, meter: MeterState, refusals: Mapping[Request, IllegalDataAddress], answered: bool) -> None:
         """Remember what the meter refuses; one that refuses everything, as some gateways do, says nothing by it."""
-        if meter.offline:
-            return
         if meter.refuses_all and answered:
             meter.requests, meter.refused, meter.refuses_all = list(meter.plan.requests), set(), False
             return

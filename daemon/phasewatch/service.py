@@ -9,7 +9,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from phasewatch.adapters.modbus import Bus, open_bus
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.assembly import SEEN_LIVE, build_watch, meter_plan
+from phasewatch.assembly import LEARNED, SEEN_LIVE, build_watch, meter_plan
 from phasewatch.library import LoadedSite
 from phasewatch.meters.reading import Reading
 from phasewatch.polling import BusPoller, Clock
@@ -33,7 +33,11 @@ PHASE_SPREAD_S: Final = 5.0
 """First polls are spread over the interval, but over no more than this."""
 TURN_LATE_S: Final = 30.0
 """A bus or delivery that made no progress for this long is stuck: the watchdog is not fed."""
+LEARNED_S: Final = 600.0
+"""Between two records of what was learned: flash wears by writing."""
 STOP_S: Final = 5.0
+CANCELS: Final = 50
+"""Times that a task is told to end within STOP_S."""
 
 _log = logging.getLogger(__name__)
 
@@ -115,10 +119,9 @@ class Service:
             await self._until(stopping, tasks)
         finally:
             self._notifier.stopping()
-            for task in (*tasks, stopping):
-                task.cancel()
-            await asyncio.gather(*tasks, stopping, return_exceptions=True)
+            await _end((*tasks, stopping))
             await asyncio.gather(*(poller.close() for poller in self.pollers), return_exceptions=True)
+            self._remember_learned()
             await asyncio.to_thread(self.delivery.stop, STOP_S)
 
     async def _until(self, stopping: asyncio.Task[bool], tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -141,6 +144,7 @@ class Service:
     async def _beat(self) -> None:
         """Publish the heartbeat, and feed the watchdog while everything makes progress."""
         next_status_s, turns = 0.0, (-1, self._clock.monotonic_s())
+        next_learned_s = turns[1] + LEARNED_S
         pause_s = min(self._notifier.watchdog_interval_s or 5.0, 5.0)
         while True:
             now_s = self._clock.monotonic_s()
@@ -153,7 +157,16 @@ class Service:
                 self._publish("status", report)
             if now_s - turns[1] < TURN_LATE_S and all(now_s - p.turned_s < TURN_LATE_S for p in self.pollers):
                 self._notifier.watchdog()
+            self._judge_buses(now_s)
+            if now_s >= next_learned_s:
+                next_learned_s = now_s + LEARNED_S
+                self._remember_learned()
             await asyncio.sleep(pause_s)
+
+    def _judge_buses(self, now_s: float) -> None:
+        for poller in self.pollers:
+            polls, overruns = sum(m.polls for m in poller.meters), sum(m.overruns for m in poller.meters)
+            self._commit(self.watch.load(poller.name, polls, overruns, self._clock.now(), now_s))
 
     # What the pollers tell
 
@@ -217,6 +230,13 @@ class Service:
             point.live_changed = False
             self.delivery.remember({f"{point.name}/{SEEN_LIVE}": json.dumps({"phases": point.seen_live})})
 
+    def _remember_learned(self) -> None:
+        """Keep what the rules have learned, of all points in one transaction."""
+        found = {name: point.learned() for name, point in self.watch.points.items()}
+        records = {f"{name}/{LEARNED}": json.dumps(learned) for name, learned in found.items() if learned is not None}
+        if records:
+            self.delivery.remember(records)
+
     def _publish_point(self, point: PointWatch) -> None:
         if point.diagnosis is None or point.reading is None:
             return
@@ -228,6 +248,24 @@ class Service:
 
     def _publish(self, topic: str, payload: dict[str, Any]) -> None:
         self.delivery.publish(f"{self._base}/{topic}", encode(payload))
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: in Python 3.11 `asyncio.wait_for` drops a cancellation that comes together with its result.
+    """
+    tasks = tuple(tasks)
+    for _ in range(CANCELS):
+        waiting = [task for task in tasks if not task.done()]
+        if not waiting:
+            break
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=STOP_S / CANCELS)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # seen already, or of no use any more
 
 
 def delivery_config(loaded: LoadedSite) -> DeliveryConfig:

@@ -16,7 +16,8 @@ from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.measuring_point import Wiring
 from phasewatch.meters.profile import Slug
 from phasewatch.meters.quantities import PHASES, UNITS
-from phasewatch.rules.catalogue import RULES
+from phasewatch.rules.catalogue import BUS_RULES, RULES
+from phasewatch.rules.own import OwnRules, inheriting, own_rules
 from phasewatch.rules.rule import RuleSettings
 
 LINE_VOLTAGES: Final = (190.0, 200.0, 208.0, 380.0, 400.0, 415.0, 440.0, 480.0, 600.0, 690.0)
@@ -31,6 +32,13 @@ class Section(BaseModel):
     """The base of every part of the site file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys(cls, content: object) -> object:
+        if not isinstance(content, dict | cls):
+            raise ValueError("must be keys with values, as `key: value`; remove it where there is nothing to say")
+        return content
 
 
 class SupplySettings(Section):
@@ -60,10 +68,10 @@ class MeterSettings(Section):
     ignore: tuple[str, ...] = ()
     """Quantities not to read: an input that nothing is wired to."""
 
-    @field_validator("phases")
+    @field_validator("phases", mode="before")
     @classmethod
-    def _a_permutation(cls, phases: tuple[str, str, str]) -> tuple[str, str, str]:
-        if sorted(phases) != list(PHASES):
+    def _a_permutation(cls, phases: object) -> object:
+        if not isinstance(phases, list | tuple) or sorted(map(str, phases)) != list(PHASES):
             raise ValueError("must name l1, l2 and l3 once each, as [l2, l3, l1]")
         return phases
 
@@ -141,10 +149,10 @@ class WebSettings(Section):
     listen: str = "127.0.0.1:8600"
 
 
-RulesSettings: type[Section] = create_model(
-    "RulesSettings", __base__=Section, **{name: (settings, settings()) for name, settings in RULES.items()}
+RulesSettings: type[OwnRules] = create_model(
+    "RulesSettings", __base__=(Section, OwnRules), **{name: (settings, settings()) for name, settings in RULES.items()}
 )  # type: ignore[call-overload]
-"""One field a rule."""
+"""One field a built-in rule; those of the user's own beside them."""
 
 
 class SupplyOverride(Section):
@@ -177,6 +185,11 @@ class Site(Section):
     rules: RulesSettings = RulesSettings()
     web: WebSettings | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _own_rules(cls, content: object) -> object:
+        return inheriting(content)
+
     def meters(self) -> Iterator[tuple[BusSettings, MeterSettings]]:
         """Yield every meter with its bus, in the order of the file."""
         for bus in self.buses:
@@ -188,18 +201,19 @@ class Site(Section):
         own = self.points[point].supply.model_dump(exclude_none=True) if point in self.points else {}
         return SupplySettings(**{**self.supply.model_dump(), **own})
 
-    def rules_of(self, point: str) -> dict[str, RuleSettings]:
-        """Return the settings of every rule at a point: its own keys over the site's."""
+    def rules_of(self, point: str | None) -> dict[str, RuleSettings]:
+        """Return the settings of every rule at a point: its own keys over the site's; None: the site's."""
         own = self.points[point].rules if point in self.points else RulesSettings()
+        classes = RULES | {name: type(rule) for name, rule in (own_rules(self.rules) | own_rules(own)).items()}
         return {
             name: settings.model_validate({**_set(self.rules, name), **_set(own, name)})
-            for name, settings in RULES.items()
+            for name, settings in classes.items()
         }
 
 
 def _set(rules: BaseModel, name: str) -> dict[str, Any]:
-    settings: BaseModel = getattr(rules, name)
-    return settings.model_dump(exclude_unset=True)
+    settings: BaseModel | None = getattr(rules, name) if name in RULES else own_rules(rules).get(name)
+    return settings.model_dump(exclude_unset=True) if settings is not None else {}
 
 
 def problems(site: Site) -> list[str]:
@@ -254,9 +268,11 @@ def _units(site: Site) -> Iterator[str]:
 def _points(site: Site) -> Iterator[str]:
     known = {meter.point_name for _, meter in site.meters()}
     meters = {meter.name for _, meter in site.meters()}
-    for name in site.points:
+    for name, point in site.points.items():
         if name not in known:
             yield f"points.{name}: no meter has this point; known: {', '.join(sorted(known))}"
+        for rule in sorted(BUS_RULES.keys() & point.rules.model_fields_set):
+            yield f"points.{name}.rules.{rule}: this rule judges a bus, not a point; set it under rules"
     for name in sorted(known & meters):
         if any(meter.name == name and meter.point_name != name for _, meter in site.meters()):
             yield f"points: {name} is the name of a point and of a meter of another point; rename one"

@@ -61,7 +61,11 @@ class Watched:
         return [event.transition for event in self.events[before:]]
 
     def silence(self, cause: Key | None = None) -> list[str]:
-        found = list(self.desk.silence("main", self.scene(), None if cause is None else self.desk.alert(cause)))
+        found = list(
+            self.desk.silence(
+                self.desk.standing("main"), self.scene(), None if cause is None else self.desk.alert(cause)
+            )
+        )
         self.events += found
         return [event.transition for event in found]
 

@@ -56,3 +56,20 @@ def test_inputs_that_never_were_live_are_not_interrupted() -> None:
 )
 def test_voltage_between_other_terminals_is_no_interruption(values: dict[str, float]) -> None:
     assert one(Interruption(Settings()), view(values, Supply())).breached is False
+
+
+@pytest.mark.parametrize(
+    ("l1", "l2", "expected"),
+    [
+        ("0 0 230", "0 _ _", "B?c"),  # an unread phase may still be live; one that is back ends it
+        ("230 0", "_ _", "c?"),
+    ],
+)
+def test_an_unread_phase_may_be_the_live_one(l1: str, l2: str, expected: str) -> None:
+    lines = {LN[0]: l1, LN[1]: l2, LN[2]: l1}
+    assert truths(Interruption(Settings()), readings(lines)) == expected
+
+
+def test_a_point_of_one_phase_is_interrupted_by_that_one() -> None:
+    seen = view({LN[0]: 0.0}, live=(True, False, False))
+    assert one(Interruption(Settings()), seen).breached is True

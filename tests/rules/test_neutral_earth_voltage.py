@@ -4,6 +4,7 @@ from tests.rules.views import full, one, truths, view
 from tests.timeline import readings
 
 from phasewatch.electrical.supply import Supply, System
+from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LN, LPE, NPE
 from phasewatch.rules.neutral_earth_voltage import NeutralEarthVoltage, Settings
 
@@ -43,3 +44,21 @@ def test_it_is_unknown_where_earth_is_not_read() -> None:
 @pytest.mark.parametrize(("system", "conditions"), [("TN-S", 1), ("TT", 1), ("IT", 0), ("three_wire", 0)])
 def test_a_neutral_that_is_not_bonded_has_no_limit(system: System, conditions: int) -> None:
     assert len(list(NeutralEarthVoltage(Settings()).judge(view({NPE: 60.0}, Supply(system=system))))) == conditions
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "value_v", "breached", "severity", "source"),
+    [
+        ("data-centre", Settings(), 2.1, True, "medium", "GB 50174"),
+        ("data-centre", Settings(limit_v=3), 2.1, False, "medium", None),
+        ("touch-voltage", Settings(), 50.0, True, "critical", None),
+        ("touch-voltage-25", Settings(), 25.0, True, "critical", None),
+        ("touch-voltage-25", Settings(), 12.5, True, "high", None),
+        ("en50160", Settings(touch_voltage_v=25), 24.9, True, "high", None),
+    ],
+)
+def test_presets_limit_it(
+    preset: str, settings: Settings, value_v: float, breached: bool, severity: str, source: str | None
+) -> None:
+    condition = one(NeutralEarthVoltage(settings), view({NPE: value_v}, limits=load_limits(preset)))
+    assert (condition.breached, condition.severity, condition.source) == (breached, severity, source)

@@ -3,11 +3,12 @@ from datetime import timedelta
 from math import isfinite
 
 import pytest
-from tests.rules.views import BARE, EN50160, truths, view
+from tests.rules.views import BARE, EN50160, full, truths, view
 from tests.timeline import readings
 
 from phasewatch.electrical.limits import Band, Limits
-from phasewatch.electrical.supply import Supply
+from phasewatch.electrical.supply import Supply, System
+from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.rule import Truth
 from phasewatch.rules.voltage_deviation import Settings, VoltageDeviation
@@ -79,8 +80,24 @@ def test_a_limit_that_is_not_there_is_not_broken_and_not_infinite(lower: float |
             assert condition.breached is broken
 
 
-def test_a_preset_without_voltage_limits_makes_no_condition() -> None:
-    assert list(VoltageDeviation(Settings()).judge(view(dict.fromkeys(LN, 500.0), limits=BARE))) == []
+def test_a_preset_without_voltage_limits_leaves_ten_percent() -> None:
+    assert truths(VoltageDeviation(Settings()), readings("230 253 253.1 230 207 206.9"), limits=BARE) == "ccBccB"
+    assert {c.source for c in VoltageDeviation(Settings()).judge(view(dict.fromkeys(LN, 500.0), limits=BARE))} == {None}
+
+
+@pytest.mark.parametrize(("system", "expected"), [("TN-S", "ccBccB"), ("single_phase", "ccBccc")])
+def test_the_band_is_that_of_the_kind_of_supply(system: System, expected: str) -> None:
+    supply = Supply(nominal_v=220.0, system=system)
+    timeline = readings("220 235.3 235.5 220 204.7 204.5")
+    assert truths(VoltageDeviation(Settings()), timeline, supply, load_limits("gbt")) == expected
+
+
+def test_the_high_leg_of_a_delta_is_no_overvoltage() -> None:
+    supply = Supply(nominal_v=120.0, system="high_leg")
+    found = VoltageDeviation(Settings()).judge(view(full((120.0, 208.0, 120.0)), supply))
+    assert [c.breached for c in found] == [False] * 3
+    low = VoltageDeviation(Settings()).judge(view(full((120.0, 180.0, 120.0)), supply))
+    assert [c.breached for c in low] == [False, True, False]
 
 
 def test_a_band_narrower_than_the_hysteresis_still_clears() -> None:

@@ -1,10 +1,11 @@
 from math import sqrt
 
 import pytest
-from tests.rules.views import BARE, MARKS, full, one, view
+from tests.rules.views import BARE, EN50160, MARKS, full, one, view
 
-from phasewatch.electrical.limits import Limits, UnbalanceLimit
+from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply, System
+from phasewatch.library import load_limits
 from phasewatch.rules.voltage_unbalance import Settings, VoltageUnbalance
 
 A = complex(-0.5, sqrt(3) / 2)
@@ -48,20 +49,36 @@ def test_without_line_voltages_it_is_unknown() -> None:
     assert one(VoltageUnbalance(Settings()), view(full((230.0, 220.0, 240.0)))).breached is None
 
 
-def test_the_preset_speaks_for_u2_only() -> None:
-    lvur = Limits(
-        id="us",
-        standard="ANSI C84.1",
-        title="any",
-        voltage_unbalance=(UnbalanceLimit(measure="lvur", limit_percent=3, source="ANSI C84.1"),),
-    )
-    for limits, source in ((BARE, None), (lvur, None)):
-        condition = one(VoltageUnbalance(Settings()), view(uneven(1), limits=limits))
-        assert (condition.limit, condition.source) == (2.0, source)
-    assert one(VoltageUnbalance(Settings()), view(uneven(1))).source == "EN 50160"
+# L12, L23, L31 of domain practice: u2 1.15 %, LVUR 1.00 %.
+UNEVEN = full((231.0, 229.0, 233.0), (400.0, 396.0, 404.0))
 
 
-@pytest.mark.parametrize("system", ["split_phase", "single_phase"])
+@pytest.mark.parametrize(
+    ("settings", "limits", "detail", "value", "limit", "source"),
+    [
+        (Settings(), EN50160, "u2", 1.15, 2.0, "EN 50160"),
+        (Settings(), BARE, "u2", 1.15, 2.0, None),
+        (Settings(), load_limits("nema-mg-1"), "LVUR", 1.0, 1.0, "NEMA MG 1"),
+        (Settings(), load_limits("ansi-c84-1"), "LVUR", 1.0, 3.0, "ANSI C84.1"),
+        (Settings(limit_percent=0.5), load_limits("ansi-c84-1"), "LVUR", 1.0, 0.5, None),
+        (Settings(measure="u2"), load_limits("ansi-c84-1"), "u2", 1.15, 2.0, None),
+        (Settings(measure="pvur", limit_percent=3.0), EN50160, "PVUR", 0.87, 3.0, None),
+    ],
+)
+def test_the_measure_is_that_of_the_preset(
+    settings: Settings, limits: Limits, detail: str, value: float, limit: float, source: str | None
+) -> None:
+    condition = one(VoltageUnbalance(settings), view(UNEVEN, limits=limits))
+    assert (condition.said(), condition.limit, condition.source) == (detail, limit, source)
+    assert condition.value == pytest.approx(value, abs=0.006)
+
+
+def test_what_a_network_may_deliver_is_no_more_than_advice() -> None:
+    condition = one(VoltageUnbalance(Settings(limit_percent=1)), view(uneven(1.5)))
+    assert (condition.breached, condition.severity) == (True, "low")
+
+
+@pytest.mark.parametrize("system", ["split_phase", "high_leg", "single_phase"])
 def test_a_supply_without_three_phases_has_no_unbalance(system: System) -> None:
     seen = view(full((120.0, 120.0, 0.0), (240.0, 120.0, 120.0)), Supply(nominal_v=120, system=system))
     assert list(VoltageUnbalance(Settings()).judge(seen)) == []

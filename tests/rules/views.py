@@ -17,6 +17,7 @@ EN50160 = load_limits("en50160")
 BARE = Limits(id="bare", standard="none", title="limits nothing")
 Live = tuple[bool, bool, bool]
 ALL_LIVE: Live = (True, True, True)
+HEARD = Reading("incomer", START, 0.0, dict.fromkeys(LN, 230.0))
 MARKS = {Truth.BREACH: "B", Truth.CLEAR: "c", Truth.UNKNOWN: "?"}
 
 
@@ -33,7 +34,11 @@ def view(
 
 def one(rule: Rule, seen: View) -> Condition:
     """Return the only condition of a rule."""
-    (condition,) = rule.judge(seen)
+    return one_of(rule.judge(seen))
+
+
+def one_of(conditions: Iterable[Condition]) -> Condition:
+    (condition,) = conditions
     return condition
 
 

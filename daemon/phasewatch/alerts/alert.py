@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from phasewatch.alerts.lifecycle import Life, State
 from phasewatch.electrical.severity import Severity
@@ -14,8 +14,7 @@ CHATTER_WINDOW_S: Final = 60.0
 """Raised this often within this time, an alert is chattering (ISA-18.2 practice)."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
+class Key(NamedTuple):
     """What an alert is about: subject (point, meter, `_bus-...`, `_daemon`), rule, and phase slug if kept by phase."""
 
     subject: str
@@ -41,6 +40,8 @@ class Alert:
     severity: Severity = "medium"
     condition: Condition | None = None
     """The last judged condition."""
+    waiting: Condition | None = None
+    """The worst breach that a pending cause held back; told if that cause never comes to stand."""
     worst: float | None = None
     """The value farthest beyond the limit since the alert was raised."""
     stale: bool = False

@@ -6,23 +6,37 @@ rule waits; one that was already active becomes suppressed; one that was never r
 
 from typing import Final
 
+from phasewatch.alerts.alert import Alert
+from phasewatch.alerts.lifecycle import State
 from phasewatch.rules import earth_displacement, neutral_displacement, phase_loss
 from phasewatch.rules.catalogue import POINT_RULES
 from phasewatch.rules.wiring import CODES as WIRING_CODES
 
-_EVERY_VOLTAGE_RULE: Final = frozenset(POINT_RULES)
-"""All rules of a point judge voltages."""
+_EVERY_VOLTAGE_RULE: Final = frozenset(POINT_RULES) - {"frequency_deviation"}
+"""All rules of a point but that of the frequency judge voltages."""
 
 HOLDS: Final[dict[str, frozenset[str]]] = {
-    "interruption": _EVERY_VOLTAGE_RULE - {"interruption"},
+    "interruption": frozenset(POINT_RULES) - {"interruption"},  # a dead supply has no frequency
     "wiring": _EVERY_VOLTAGE_RULE - {"wiring", "interruption"},
     "phase_loss": _EVERY_VOLTAGE_RULE - {"phase_loss", "interruption", "wiring"},
     "neutral_displacement": frozenset(
-        ("neutral_earth_voltage", "earth_displacement", "voltage_deviation", "voltage_dip", "voltage_swell")
+        (
+            "neutral_earth_voltage",
+            "earth_displacement",
+            "voltage_deviation",
+            "voltage_dip",
+            "voltage_swell",
+            "neutral_impedance",
+        )
     ),
     "earth_displacement": frozenset(("neutral_earth_voltage",)),
+    "meter_offline": frozenset(("frozen_readings",)),
 }
 """Root rule -> the rules it explains."""
+
+LOW: Final = frozenset(("voltage_dip",))
+HIGH: Final = frozenset(("voltage_swell",))
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 ROOT: Final[dict[str, str]] = {
     "interruption": "interruption",
@@ -35,3 +49,23 @@ ROOT: Final[dict[str, str]] = {
     **dict.fromkeys(("overvoltage", "undervoltage", "single_phase_overload"), "voltage_deviation"),
 }
 """Verdict code -> the rule that raises it."""
+
+
+def explains(root: Alert) -> frozenset[str]:
+    """Return the rules that an alert explains as it stands now."""
+    if root.life.state is State.CLEAR or root.stale:
+        return _NOTHING
+    return _outlasted(root) if root.key.rule == "voltage_deviation" else HOLDS.get(root.key.rule, _NOTHING)
+
+
+def _outlasted(root: Alert) -> frozenset[str]:
+    """Return what a deviation of a phase has grown out of: a dip that lasts is an undervoltage.
+
+    A dip is told at once and a deviation late, so only one that is raised explains, and only in its own direction.
+    """
+    condition = root.condition
+    if root.life.state is not State.ACTIVE or condition is None:
+        return _NOTHING
+    if condition.limit is None or condition.clear_limit is None:
+        return _NOTHING
+    return LOW if condition.clear_limit > condition.limit else HIGH

@@ -36,12 +36,20 @@ class Desk:
 
     def judge(
         self, key: Key, condition: Condition, delays: Delays, scene: Scene, held_by: Alert | None = None
-    ) -> Iterator[Event]:
-        """Take one condition; yield what it changes. `held_by`: the alert that explains this one."""
+    ) -> Iterable[Event]:
+        """Take one condition; return what it changes, to be run through: () when it was clear and stays so.
+
+        `held_by`: the alert that explains this one.
+        """
         alert = self.alert(key)
         truth = condition.truth(alert.life.standing)
-        if alert.life.state is State.CLEAR and truth is Truth.CLEAR:
-            return
+        if alert.life.state is State.CLEAR and (truth is Truth.CLEAR or _still_unknown(alert, truth)):
+            return ()  # most conditions of most readings: nothing can change
+        return self._judge(alert, condition, truth, delays, scene, held_by)
+
+    def _judge(
+        self, alert: Alert, condition: Condition, truth: Truth, delays: Delays, scene: Scene, held_by: Alert | None
+    ) -> Iterator[Event]:
         if held_by is not None:
             yield from self._hold(alert, truth, held_by, scene)
             return
@@ -141,12 +149,29 @@ class Desk:
         return event(alert, transition, scene, self._origin)
 
 
+def _still_unknown(alert: Alert, truth: Truth) -> bool:
+    return truth is Truth.UNKNOWN and alert.life.frozen and alert.unknown_since_s is not None
+
+
 def _worse(alert: Alert, condition: Condition) -> float | None:
     """Return the value farther beyond the limit: the worst so far, or the new one."""
     value, limit, worst = condition.value, condition.limit, alert.worst
     if value is None or limit is None or worst is None:
         return worst
     return max(worst, value, key=lambda v: abs(v - limit)) if condition.breached else worst
+
+
+def _wait(alert: Alert, condition: Condition, delays: Delays, held_by: Alert) -> None:
+    """Keep a breach that one poll is enough for, until its cause stands or goes away: it may be over by then."""
+    if held_by.life.standing:
+        alert.waiting = None
+    elif condition.breached and not alert.life.standing and delays.on_s == 0.0 and delays.on_polls == 1:
+        before = alert.waiting
+        alert.waiting = condition if before is None or _beyond(condition) >= _beyond(before) else before
+
+
+def _beyond(condition: Condition) -> float:
+    return 0.0 if condition.value is None or condition.limit is None else abs(condition.value - condition.limit)
 
 
 _NO_DELAYS: Final = Delays(0.0, 0.0)

@@ -77,7 +77,7 @@ class Life:
     @property
     def standing(self) -> bool:
         """Whether the alert has been raised and not cleared."""
-        return self.state in (State.ACTIVE, State.CLEARING)
+        return self.state is State.ACTIVE or self.state is State.CLEARING
 
 
 def step(life: Life, truth: Truth, at_s: float, delays: Delays) -> Life:

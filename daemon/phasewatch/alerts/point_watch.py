@@ -1,15 +1,15 @@
 """The watch over one point: readings are joined, diagnosed, and judged by every rule, causes first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from phasewatch.alerts.alert import Alert, Key
-from phasewatch.alerts.causes import HOLDS
 from phasewatch.alerts.desk import Desk
 from phasewatch.alerts.event import Event, Scene
-from phasewatch.alerts.lifecycle import Delays, State
-from phasewatch.alerts.told import tell_point
+from phasewatch.alerts.lifecycle import Delays
+from phasewatch.alerts.post import Post, judge
+from phasewatch.alerts.told import Blind, tell_point
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.look import History
 from phasewatch.electrical.supply import Supply, likelier_nominal_v
@@ -18,8 +18,7 @@ from phasewatch.electrical.words import Messages
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.reading import Reading
-from phasewatch.rules.meter_offline import MeterOffline
-from phasewatch.rules.rule import Rule, View
+from phasewatch.rules.rule import Learner, Rule, View
 
 LIVE: Final = 0.3
 """Per unit of nominal: a phase that ever carried this much is connected."""
@@ -62,7 +61,24 @@ class PointWatch:
         self._since_s = 0.0
         self._stood: tuple[float | None, ...] = ()
         self._judged_s: float | None = None
-        self._rules = [(rule, Key(self.name, rule.name), self._delays(rule)) for rule in rules if rule.settings.enabled]
+        self._posts = [
+            Post(rule, Key(self.name, rule.name), self._delays(rule)) for rule in rules if rule.settings.enabled
+        ]
+
+    def learned(self) -> dict[str, Any] | None:
+        """Return what the rules have learned, by rule, for whoever keeps it; None if nothing new since it was asked."""
+        learners = {post.key.rule: post.rule for post in self._posts if isinstance(post.rule, Learner)}
+        if not any(rule.changed for rule in learners.values()):
+            return None
+        for rule in learners.values():
+            rule.changed = False
+        return {name: rule.state() for name, rule in learners.items()}
+
+    def restore(self, learned: Mapping[str, Any]) -> None:
+        """Give the rules back what they had learned."""
+        for post in self._posts:
+            if isinstance(post.rule, Learner) and post.key.rule in learned:
+                post.rule.restore(learned[post.key.rule])
 
     def _delays(self, rule: Rule) -> Delays:
         settings = rule.settings
@@ -94,24 +110,26 @@ class PointWatch:
         self.diagnosis = diagnose(joined.geometry, self.supply, history)
         return list(self._judge(joined, self.diagnosis))
 
-    def silence(self, at: datetime, monotonic_s: float) -> list[Event]:
-        """Take a failed poll; standing alerts become unknown when nothing could be judged for too long."""
+    def silence(self, at: datetime, monotonic_s: float, offline: Alert | None = None) -> list[Event]:
+        """Take a failed poll; standing alerts become unknown when nothing could be judged for too long.
+
+        `offline`: the alert that explains the silence; None while there is none.
+        """
         if self._judged_s is None:
             self._judged_s = monotonic_s
         silent = monotonic_s - self._judged_s > self.stale_s
-        own = {rule.name for rule, _, _ in self._rules}  # a meter may have the point's name, and alerts of its own
+        own = {post.key.rule for post in self._posts}  # a meter may have the point's name, and alerts of its own
         standing = [alert for alert in self._desk.standing(self.name) if alert.key.rule in own]
-        meters = (self._desk.alert(Key(meter, MeterOffline.name)) for meter in self.meters)
-        offline = next((alert for alert in meters if alert.life.standing), None)
         unknown = [alert for alert in standing if silent or alert.stale]
         return list(self._desk.silence(unknown, self.scene(at, monotonic_s), offline))
 
     def scene(self, at: datetime, monotonic_s: float) -> Scene:
         """Return what stands around a judgement of this point."""
+        blind = Blind(self.interval_s, self.window_s)
         return Scene(
             at,
             monotonic_s,
-            lambda alert, transition: tell_point(alert, transition, self._diagnosed(), self._messages, at),
+            lambda alert, transition: tell_point(alert, transition, self._diagnosed(), self._messages, at, blind),
             self.meters,
             self.reading.values if self.reading is not None else {},
             self.interval_s,
@@ -127,17 +145,9 @@ class PointWatch:
         return self.diagnosis if self.diagnosis is not None else diagnose({}, self.supply)
 
     def _judge(self, joined: Joined, diagnosis: Diagnosis) -> Iterator[Event]:
-        view = View(joined.reading, diagnosis, self._limits, self.seen_live)
+        view = View(joined.reading, diagnosis, self._limits, self.seen_live, self.window_s)
         scene = self.scene(joined.reading.at, joined.reading.monotonic_s)
-        held: dict[str, Alert] = {}
-        for rule, key, delays in self._rules:
-            for condition in rule.judge(view):
-                own = key if condition.phase is None else Key(key.subject, key.rule, condition.phase)
-                yield from self._desk.judge(own, condition, delays, scene, held.get(rule.name))
-            if rule.name in HOLDS and rule.name not in held:
-                root = self._desk.alert(key)
-                if root.life.state is not State.CLEAR and not root.stale:
-                    held.update(dict.fromkeys(HOLDS[rule.name] - held.keys(), root))
+        yield from judge(self._posts, view, self._desk, scene)
 
     def _remember(self, joined: Joined) -> None:
         """Keep which phases were ever live, and since when the voltages stand as they do."""

@@ -1,7 +1,7 @@
 """The words and numbers of a point's alert: its verdict where the verdict is the rule's, else the rule's own text."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.causes import ROOT
@@ -11,7 +11,28 @@ from phasewatch.electrical.words import Messages, explain
 from phasewatch.meters.quantities import phase_name
 
 
-def tell_point(alert: Alert, transition: Transition, diagnosis: Diagnosis, messages: Messages, at: datetime) -> Telling:
+_DECIMALS: Final = {"Hz": 2, "s": 0, "ohm": 3}
+"""Decimals of a number in a sentence, by unit; 1 for the others."""
+
+
+class Blind(NamedTuple):
+    """What the polls of a point cannot see past."""
+
+    interval_s: float
+    window_s: float | None
+    """None: not stated."""
+
+    def words(self, messages: Messages) -> dict[str, str]:
+        """Return the words for it."""
+        window: str = messages["window_unknown"]
+        if self.window_s is not None:
+            window = messages["window"].format(window=f"{self.window_s:g}")
+        return {"interval": f"{self.interval_s:g}", "window": window}
+
+
+def tell_point(
+    alert: Alert, transition: Transition, diagnosis: Diagnosis, messages: Messages, at: datetime, blind: Blind
+) -> Telling:
     """Return the words for a change of an alert of a point."""
     if transition not in ("raised", "severity_changed"):
         return Telling(later_text(alert, transition, messages, at))
@@ -25,17 +46,18 @@ def tell_point(alert: Alert, transition: Transition, diagnosis: Diagnosis, messa
         "next_steps": list(explained.next_steps),
     }
     phases = ", ".join(diagnosis.verdict.phases)
-    return Telling(explained.summary if own else rule_text(alert, messages, phases), verdict)
+    return Telling(explained.summary if own else rule_text(alert, messages, phases, **blind.words(messages)), verdict)
 
 
 def later_text(alert: Alert, transition: Transition, messages: Messages, at: datetime) -> str:
     """Return the sentence for what happens to a raised alert: how long it stood, and how bad it was at worst."""
     text: str = messages["later"].get(transition, "{title}")
     since = alert.since or at
-    unit = alert.condition.unit if alert.condition else None
-    worst = "" if alert.worst is None else messages["at_worst"].format(worst=f"{alert.worst:.1f} {unit or ''}".rstrip())
+    unit = (alert.condition.unit if alert.condition else None) or ""
+    worst_text = f"{_number(alert.worst, unit)} {unit}".rstrip()
+    worst = "" if alert.worst is None else messages["at_worst"].format(worst=worst_text)
     return text.format(
-        title=messages["titles"][alert.key.rule],
+        title=messages["titles"].get(alert.key.rule, alert.key.rule),
         phase=phase_name(alert.key.phase) or (alert.verdict or {}).get("phase") or "",
         seconds=f"{max(0.0, (at - since).total_seconds()):.0f}",
         worst=worst,
@@ -45,16 +67,19 @@ def later_text(alert: Alert, transition: Transition, messages: Messages, at: dat
 def rule_text(alert: Alert, messages: Messages, phases: str = "", **more: Any) -> str:
     """Return the rule's own sentence, filled with what broke which limit."""
     condition = alert.condition
+    unit = (condition.unit if condition else None) or ""
     fields = {
         "phase": phase_name(alert.key.phase) or phases,
-        "value": _number(condition.value if condition else None),
-        "limit": _number(condition.limit if condition else None),
-        "unit": (condition.unit if condition else None) or "",
+        "value": _number(condition.value if condition else None, unit),
+        "limit": _number(condition.limit if condition else None, unit),
+        "unit": unit,
+        "name": alert.key.rule,
+        "detail": condition.said() if condition else "",
         **more,
     }
-    text: str = messages["rules"][alert.key.rule]
+    text: str = messages["rules"].get(alert.key.rule, messages["own_rule"])
     return text.format(**fields)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _number(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{value:.{_DECIMALS.get(unit, 1)}f}"

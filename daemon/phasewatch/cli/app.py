@@ -93,7 +93,7 @@ def explain(
     npe: Annotated[str | None, typer.Option(metavar="V", help="Neutral to earth, read directly.")] = None,
     i: Annotated[str | None, typer.Option("--i", metavar="A,B,C", help="Currents L1,L2,L3 in A.")] = None,
     i_n: Annotated[str | None, typer.Option("--in", metavar="A", help="Neutral current.")] = None,
-    nominal: Annotated[float, typer.Option(min=1.0, help="Nominal phase-to-neutral voltage in V.")] = 230.0,
+    nominal: Annotated[float, typer.Option(min=1.0, max=1e6, help="Nominal phase-to-neutral voltage in V.")] = 230.0,
     system: Annotated[str | None, typer.Option(help="TN-S TN-C-S TT IT three_wire split_phase ...")] = None,
     accuracy: Annotated[float, typer.Option(min=0.01, max=20.0, help="Error class in percent of reading.")] = 0.5,
     lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
@@ -105,10 +105,34 @@ def explain(
 
     with reporting_errors():
         frame = command.Frame(nominal, system, accuracy, lang)
+        case = command.Case(ln, lpe, ll, npe, i, i_n)
         if file is not None:
-            command.explain_file(file, frame, {"--ln": ln, "--lpe": lpe, "--ll": ll, "--npe": npe})
+            command.explain_file(file, frame, case)
         else:
-            command.explain_case(command.Case(ln, lpe, ll, npe, i, i_n), frame, as_json=json)
+            command.explain_case(case, frame, as_json=json)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Recorded readings; .csv or .csv.gz.")],
+    config: Config = DEFAULT_CONFIG,
+    renamed: Annotated[
+        list[str] | None, typer.Option("--map", metavar="COLUMN=QUANTITY", help="What a column is; repeatable.")
+    ] = None,
+    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="The time column, or DATE+TIME.")] = None,
+    time_format: Annotated[str | None, typer.Option(metavar="STRPTIME", help="As %d/%m/%Y %H:%M.")] = None,
+    timezone: Annotated[str, typer.Option(help="Zone of times that do not say theirs.")] = "UTC",
+    point: Annotated[str | None, typer.Option(help="Default: the site's only one.")] = None,
+    explain_at: Annotated[str | None, typer.Option(metavar="TIME", help="Explain the row at or before it.")] = None,
+    summary_json: Annotated[bool, typer.Option("--summary-json", help="Summary as the last line on stdout.")] = False,
+    json: Json = False,
+) -> None:
+    """Play recorded readings through the rules: events as JSON lines on stdout, a summary on stderr."""
+    from phasewatch.cli.replay import Wishes, replay_file
+
+    with reporting_errors():
+        wishes = Wishes(tuple(renamed or ()), time, time_format, timezone, point, explain_at, json, summary_json)
+        replay_file(file, config, wishes)
 
 
 @app.command()
@@ -137,7 +161,9 @@ def meters_list(json: Json = False) -> None:
 
 
 @meters_app.command("show")
-def meters_show(profile_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = False) -> None:
+def meters_show(
+    profile_id: Annotated[str, typer.Argument(metavar="ID", help="As `meters list` names it.")], json: Json = False
+) -> None:
     """Show the register map of a profile."""
     from phasewatch.cli.meters import show_meter
 

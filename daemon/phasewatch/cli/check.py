@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from phasewatch.assembly import MeterPlan, meter_plan, point_names, supply_of
 from phasewatch.cli.outcome import problem_found, say
@@ -98,7 +98,8 @@ def _unreachable(loaded: LoadedSite) -> Iterator[str]:
 
 def _show(loaded: LoadedSite, buses: list[dict[str, Any]]) -> None:
     console = Console()
-    plan = Table("bus", "meter", "profile", "unit", "every s", "requests", "words", "ms a cycle", title="Read plan")
+    names = [Column(name, overflow="fold") for name in ("bus", "meter", "profile")]
+    plan = Table(*names, "unit", "every s", "requests", "words", "ms a cycle", title="Read plan")
     for bus in buses:
         for meter in bus["meters"]:
             cells = (meter[key] for key in ("unit_id", "interval_s", "requests", "words", "bus_ms"))
@@ -107,7 +108,8 @@ def _show(loaded: LoadedSite, buses: list[dict[str, Any]]) -> None:
             bus["name"], f"= {bus['load_percent']} % load", "", "", "", *map(_text, _totals(bus)), style="bold"
         )
     console.print(plan)
-    table = Table("point", "nominal V", "system", "limits", "low V", "high V", "u2 %", "resolves V", title="Limits")
+    point_name = Column("point", overflow="fold")
+    table = Table(point_name, "nominal V", "system", "limits", "low V", "high V", "u2 %", "resolves V", title="Limits")
     for point in point_names(loaded):
         table.add_row(*map(_text, _limits(loaded, point).values()))
     console.print(table)

@@ -54,8 +54,8 @@ class Case:
     i: str | None
     i_n: str | None
 
-    def values(self) -> dict[str, float]:
-        """Return quantity -> value. Raises: InputError naming the option."""
+    def given(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Return (option, text, quantities) of the options that were given."""
         groups: Sequence[tuple[str, str | None, tuple[str, ...]]] = (
             ("--ln", self.ln, LN),
             ("--lpe", self.lpe, LPE),
@@ -64,10 +64,13 @@ class Case:
             ("--i", self.i, CURRENTS),
             ("--in", self.i_n, (CURRENT_N,)),
         )
+        return [(option, text, names) for option, text, names in groups if text is not None]
+
+    def values(self) -> dict[str, float]:
+        """Return quantity -> value. Raises: InputError naming the option."""
         values: dict[str, float] = {}
-        for option, text, names in groups:
-            if text is not None:
-                values.update(_group(option, text, names))
+        for option, text, names in self.given():
+            values.update(_group(option, text, names))
         if not values:
             raise InputError("nothing to explain: give at least --ln A,B,C, or --file CASES.csv")
         return values
@@ -108,11 +111,10 @@ def explain_case(case: Case, frame: Frame, *, as_json: bool) -> None:
         typer.echo("\n".join(as_text(diagnosis, messages)))
 
 
-def explain_file(path: Path, frame: Frame, singles: Mapping[str, str | None]) -> None:
+def explain_file(path: Path, frame: Frame, case: Case) -> None:
     """Explain every row of a CSV file: one JSON object a line on stdout, what is missing on stderr."""
-    given = [option for option, text in singles.items() if text is not None]
-    if given:
-        raise InputError(f"{given[0]} and --file exclude each other; put the readings into the file")
+    for option, _, _ in case.given():
+        raise InputError(f"{option} and --file exclude each other; put the readings into the file")
     supply, messages = frame.supply(), frame.messages()
     for row, values in _rows(path):
         diagnosis = diagnose(values, supply)
@@ -123,11 +125,13 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
     """Yield (row, values); the row below the header is 1."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file)
+            lines = csv.reader(file, strict=True)  # or an unpaired quote swallows the rows behind it
             columns = _columns(path, next(lines, []))
             for row, cells in enumerate((cells for cells in lines if cells), start=1):
                 yield row, _values(path, row, columns, cells)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV in UTF-8: {error}") from error
 
 

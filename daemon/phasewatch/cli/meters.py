@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from phasewatch.library import load_profile, profile_ids
 from phasewatch.meters.profile import Profile
@@ -19,7 +19,7 @@ def list_meters(*, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([_entry(profile) for profile in profiles], ensure_ascii=False, indent=2))
         return
-    table = Table("id", "maker", "models", "L-N", "L-L", "L-PE", "N-PE", "currents")
+    table = Table(Column("id", no_wrap=True), "maker", "models", "L-N", "L-L", "L-PE", "N-PE", "currents")
     for profile in profiles:
         marks = ["yes" if seen else "-" for seen in sees(profile).values()]
         table.add_row(profile.id, profile.maker, ", ".join(profile.models[:3]), *marks)

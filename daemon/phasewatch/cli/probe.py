@@ -1,7 +1,9 @@
 """One poll of everything a site file names: what `read` and `check --connect` ask."""
 
 import asyncio
+import logging
 import socket
+import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -37,6 +39,7 @@ class _Notebook:
 
 async def poll_once(loaded: LoadedSite) -> list[Poll]:
     """Ask every meter once, the buses side by side."""
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")  # failures are told by the poll
     notebook = _Notebook()
     await asyncio.gather(*(_poll_bus(loaded, bus, notebook) for bus in loaded.site.buses))
     return [notebook.polls[meter.name] for _, meter in loaded.site.meters()]

@@ -3,11 +3,11 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.assembly import build_watch
@@ -17,6 +17,9 @@ from phasewatch.cli.probe import Poll, poll_once
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.quantities import UNITS
 from phasewatch.publications import nominal_doubt
+
+METERS_A_TABLE: Final = 4
+"""As many as fit into 80 characters."""
 
 
 def read_site(path: Path, *, as_json: bool) -> None:
@@ -59,16 +62,22 @@ def _point(loaded: LoadedSite, point: PointWatch) -> dict[str, Any]:
 def _show(loaded: LoadedSite, polls: list[Poll], points: list[PointWatch]) -> None:
     console = Console()
     answered = [poll for poll in polls if poll.reading is not None]
-    table = Table("quantity", *(poll.meter for poll in answered), "unit", title=f"Readings of {loaded.site.site}")
+    for first in range(0, len(answered), METERS_A_TABLE):
+        console.print(_table(answered[first : first + METERS_A_TABLE], f"Readings of {loaded.site.site}"))
+    for point in points:
+        if point.diagnosis is not None:
+            console.print(f"\nPoint {point.name}", style="bold")
+            typer.echo("\n".join(as_text(point.diagnosis, loaded.messages)))
+
+
+def _table(polls: list[Poll], title: str) -> Table:
+    meters = (Column(poll.meter, overflow="fold", min_width=8) for poll in polls)
+    table = Table(Column("quantity", no_wrap=True), *meters, "unit", title=title)
     for name, unit in UNITS.items():
-        cells = [_cell(poll, name) for poll in answered]
+        cells = [_cell(poll, name) for poll in polls]
         if any(cells):
             table.add_row(name, *cells, unit)
-    console.print(table)
-    for point in points:
-        console.print(f"\nPoint {point.name}", style="bold")
-        if point.diagnosis is not None:
-            typer.echo("\n".join(as_text(point.diagnosis, loaded.messages)))
+    return table
 
 
 def _cell(poll: Poll, name: str) -> str:

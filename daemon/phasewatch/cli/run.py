@@ -23,6 +23,6 @@ def run_site(path: Path) -> None:
         logging.getLogger("phasewatch").warning(line)
     try:
         service = Service(loaded)
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: mqtt.password_file: {error}") from error
     asyncio.run(run_until_signalled(service))

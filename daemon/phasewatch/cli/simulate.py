@@ -51,5 +51,7 @@ def read_scenario(path: Path) -> Scenario:
         return parse_scenario(path.read_text(encoding="utf-8"), str(path))
     except ScenarioError as error:
         raise InputError(str(error)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error

@@ -209,7 +209,12 @@ def _centred(corners: Corners) -> Corners:
 
 
 def _radius(corners: Corners) -> float:
-    return sqrt(sum(c.real * c.real + c.imag * c.imag for c in corners) / 3.0)
+    return sqrt(_squares(corners) / 3.0)
+
+
+def _squares(points: Corners) -> float:
+    a, b, c = points
+    return a.real * a.real + a.imag * a.imag + (b.real * b.real + b.imag * b.imag) + (c.real * c.real + c.imag * c.imag)
 
 
 def _locate(corners: Corners | None, distances: Triple | None) -> complex | None:
@@ -244,7 +249,7 @@ def _along(corners: Corners, v: Triple, axis: complex) -> float:
 def _is_flat(corners: Corners) -> bool:
     a, b, c = corners
     cross = (b - a).real * (c - a).imag - (b - a).imag * (c - a).real
-    squares = 3.0 * sum(p.real * p.real + p.imag * p.imag for p in corners)
+    squares = 3.0 * _squares(corners)
     return squares == 0.0 or 2.0 * SQRT3 * abs(cross) / squares < _FLAT
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from phasewatch.electrical.supply import System
 from phasewatch.meters.profile import Part, Slug
 
 Period = Literal["day", "week", "year", "always"]
@@ -33,6 +34,8 @@ class Band(_Share):
     """Lowest deviation, percent of nominal, signed; None: no lower limit."""
     upper_percent: float | None = Field(default=None, ge=0, le=1000)
     """Highest deviation, percent of nominal; None: no upper limit."""
+    systems: tuple[System, ...] | None = None
+    """Kinds of supply that the band is for; None: all that no other band is for."""
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
@@ -70,6 +73,14 @@ class Threshold(Part):
         return nominal * self.percent / 100
 
 
+class VoltageLimit(Part):
+    """A voltage that has no nominal value to be a share of."""
+
+    name: str | None = None
+    limit_v: float = Field(gt=0, le=1000, allow_inf_nan=False)
+    source: Source
+
+
 class Limits(Part):
     """One standard's limits; what a standard does not limit is empty or None."""
 
@@ -90,7 +101,17 @@ class Limits(Part):
     """An interruption begins below this share of nominal."""
     hysteresis: Threshold | None = None
     """A dip, swell or interruption ends this far behind its threshold."""
+    neutral_earth_v: VoltageLimit | None = None
+    """Highest voltage between neutral and earth in operation."""
+    touch_voltage_v: tuple[VoltageLimit, ...] = ()
+    """Highest lasting touch voltage; the first is that of ordinary places."""
     notes: tuple[str, ...] = ()
+
+    def deviation_band(self, system: System | None) -> Band | None:
+        """Return the voltage band of everyday operation on a kind of supply; None where the standard has none."""
+        own = (band for band in self.voltage_deviation if band.systems is not None and system in band.systems)
+        general = (band for band in self.voltage_deviation if band.systems is None)
+        return next(own, None) or next(general, None)
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:

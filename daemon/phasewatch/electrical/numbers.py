@@ -1,9 +1,38 @@
 """The numbers of a diagnosis, under the names that commands, topics and documents share."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from phasewatch.electrical.geometry import angle_deg
 from phasewatch.electrical.verdict import Diagnosis
+
+
+SHORTEST_V: Final = 0.05
+"""What is shorter has no direction."""
+
+
+def _direction(point: complex | None) -> float | None:
+    return None if point is None or abs(point) < SHORTEST_V else angle_deg(point)
+
+
+def _length(point: complex | None) -> float | None:
+    return None if point is None else abs(point)
+
+
+NUMBERS: Final[dict[str, Callable[[Diagnosis], float | None]]] = {
+    "neutral_shift_v": lambda diagnosis: _length(diagnosis.picture.neutral),
+    "neutral_shift_deg": lambda diagnosis: _direction(diagnosis.picture.neutral),
+    "earth_shift_v": lambda diagnosis: _length(diagnosis.picture.earth),
+    "earth_shift_deg": lambda diagnosis: _direction(diagnosis.picture.earth),
+    "neutral_earth_v": lambda diagnosis: diagnosis.picture.neutral_earth_v,
+    "neutral_earth_deg": lambda diagnosis: _direction(diagnosis.picture.neutral_earth),
+    "resolution_v": lambda diagnosis: diagnosis.supply.resolution_v,
+    "residual_v": lambda diagnosis: diagnosis.picture.residual_v,
+    "u2_percent": lambda diagnosis: diagnosis.picture.u2_percent,
+    "lvur_percent": lambda diagnosis: diagnosis.picture.lvur_percent,
+    "pvur_percent": lambda diagnosis: diagnosis.picture.pvur_percent,
+}
+"""Every number of a diagnosis, not rounded; None: not measured or not determined."""
 
 
 def numbers(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -11,28 +40,14 @@ def numbers(diagnosis: Diagnosis) -> dict[str, Any]:
 
     Degrees: L1 = 0, L2 = -120, L3 = +120; `earth_shift_deg` is where PE was pulled.
     """
-    picture, verdict = diagnosis.picture, diagnosis.verdict
+    verdict = diagnosis.verdict
     return {
         "verdict": verdict.code,
         "phase": verdict.phase,
         "phases": list(verdict.phases),
         "severity": verdict.severity,
-        "neutral_shift_v": _length(picture.neutral),
-        "neutral_shift_deg": _rounded(angle_deg(picture.neutral)),
-        "earth_shift_v": _length(picture.earth),
-        "earth_shift_deg": _rounded(angle_deg(picture.earth)),
-        "neutral_earth_v": _rounded(picture.neutral_earth_v),
-        "neutral_earth_deg": _rounded(angle_deg(picture.neutral_earth)),
-        "resolution_v": _rounded(diagnosis.supply.resolution_v),
-        "residual_v": _rounded(picture.residual_v),
-        "u2_percent": _rounded(picture.u2_percent),
-        "lvur_percent": _rounded(picture.lvur_percent),
-        "pvur_percent": _rounded(picture.pvur_percent),
+        **{name: _rounded(number(diagnosis)) for name, number in NUMBERS.items()},
     }
-
-
-def _length(point: complex | None) -> float | None:
-    return None if point is None else _rounded(abs(point))
 
 
 def _rounded(value: float | None) -> float | None:

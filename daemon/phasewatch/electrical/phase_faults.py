@@ -96,6 +96,8 @@ def _odd_one(look: Look) -> tuple[int, float] | None:
     v, line = look.v, look.line
     if v is None or line is None:
         return None
+    if near(line[0], SQRT3, 0.05) and near(line[1], SQRT3, 0.05) and near(line[2], SQRT3, 0.05):
+        return None  # whichever phase it were, its spokes are healthy
     for x in ALL:
         a, b = others(x)
         pair = near(v[a], 1.0, 0.12) and near(v[b], 1.0, 0.12) and near(between(line, a, b), SQRT3, 0.1)

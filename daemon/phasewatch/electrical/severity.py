@@ -23,7 +23,10 @@ OPEN_NEUTRAL_V: Final = 70.0
 
 def band(value: float, bands: Bands) -> Severity:
     """Return the severity of the first band that the value reaches; `low` below all."""
-    return next((severity for at_least, severity in bands if value >= at_least), "low")
+    for at_least, severity in bands:
+        if value >= at_least:
+            return severity
+    return "low"
 
 
 def severity_of(match: Match, look: Look) -> Severity:

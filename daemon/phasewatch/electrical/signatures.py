@@ -86,6 +86,8 @@ def legs_beyond_limits(look: Look) -> Match | None:
 def _beyond(v: Triple, judged: tuple[int, ...], supply: Supply) -> Match | None:
     """Return the limit that is broken further; its edge, whatever rounding makes of it, belongs to the inside."""
     high, low = 1.0 + supply.high_percent / 100.0 + _ROUNDING, 1.0 + supply.low_percent / 100.0 - _ROUNDING
+    if low <= min(v) and max(v) <= high:
+        return None
     rise, sag = max((v[i] - high for i in judged), default=0.0), max((low - v[i] for i in judged), default=0.0)
     if rise <= 0.0 and sag <= 0.0:
         return None

@@ -22,6 +22,7 @@ class Supply:
     low_percent: float = -10.0
     high_percent: float = 10.0
     u2_limit_percent: float = 2.0
+    frequency_hz: float = 50.0
     dead_band_v: float = 28.0
     """An L-L register that reads exactly 0 may hide up to this (28.3 V was seen on a real meter)."""
 

@@ -59,11 +59,12 @@ def _verdict(picture: Picture, values: Mapping[str, float], supply: Supply, hist
     if picture.phase_neutral is None:
         return Verdict("not_enough_data")
     look = _look(picture, values, supply, history)
-    match = next(filter(None, (signature(look) for signature in applicable(supply.system))), None)
-    if match is None:
-        return Verdict("normal")
-    phases = tuple(phase_name(PHASES[i]) for i in match.phases)
-    return Verdict(match.code, phases, severity_of(match, look))
+    for signature in applicable(supply.system):
+        match = signature(look)
+        if match is not None:
+            phases = tuple(phase_name(PHASES[i]) for i in match.phases)
+            return Verdict(match.code, phases, severity_of(match, look))
+    return Verdict("normal")
 
 
 def _look(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Look:

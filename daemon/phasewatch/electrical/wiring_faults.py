@@ -44,8 +44,10 @@ def line_voltage_in_phase_registers(look: Look) -> Match | None:
     if line is None:
         return Match("line_voltage_in_phase_registers", ALL) if all(near(x, SQRT3, 0.06) for x in v) else None
     even = min(v) > 0.0 and max(v) < 1.1 * min(v) and min(v) > 0.5
+    if not even or not near(min(v), min(line), 0.04):
+        return None
     same = all(near(a, b, 0.04) for a, b in zip(sorted(v), sorted(line), strict=True))
-    return Match("line_voltage_in_phase_registers", ALL) if even and same else None
+    return Match("line_voltage_in_phase_registers", ALL) if same else None
 
 
 def scale_mismatch(look: Look) -> Match | None:
@@ -79,10 +81,12 @@ def split_phase(look: Look) -> Match | None:
     if v is None or line is None:
         return None
     x = v.index(min(v))
+    if v[x] >= DEAD:
+        return None
     a, b = others(x)
     legs = near(v[a], 1.0, 0.08) and near(v[b], 1.0, 0.08)
     across = near(between(line, a, b), v[a] + v[b], 0.04)
-    return Match("split_phase", (a, b)) if v[x] < DEAD and legs and across else None
+    return Match("split_phase", (a, b)) if legs and across else None
 
 
 def high_leg_delta(look: Look) -> Match | None:
@@ -90,6 +94,8 @@ def high_leg_delta(look: Look) -> Match | None:
     if v is None or line is None:
         return None
     x = v.index(max(v))
+    if not near(v[x], SQRT3, 0.06):
+        return None
     a, b = others(x)
-    legs = near(v[a], 1.0, 0.06) and near(v[b], 1.0, 0.06) and near(v[x], SQRT3, 0.06)
+    legs = near(v[a], 1.0, 0.06) and near(v[b], 1.0, 0.06)
     return Match("high_leg_delta", (x,)) if legs and all(near(side, 2.0, 0.06) for side in line) else None

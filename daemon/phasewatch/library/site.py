@@ -55,6 +55,8 @@ def build_site(content: object, path: Path) -> LoadedSite:
 
     Raises: LibraryError with one line for each problem.
     """
+    if not isinstance(content, dict):
+        raise LibraryError([f"{path}: holds no keys such as site, buses and mqtt; begin with config/site.example.yaml"])
     try:
         site = Site.model_validate(content)
     except ValidationError as error:
@@ -65,7 +67,7 @@ def build_site(content: object, path: Path) -> LoadedSite:
     lines += _gather(path, _profile_places(site), profiles, load_profile)
     lines += _gather(path, _limits_places(site), limits, load_limits)
     if not lines:
-        lines += [f"{path}: {line}" for line in _same_units(site, profiles)]
+        lines += [f"{path}: {line}" for line in (*_same_units(site, profiles), *_nothing_to_read(site, profiles))]
     if lines:
         raise LibraryError(lines)
     loaded = LoadedSite(path, site, profiles, limits, load_messages(site.language))
@@ -108,3 +110,10 @@ def _same_units(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
                 path = f"buses[{b}].meters[{m}].unit_id"
                 yield f"{path}: unit {unit_id} is already {seen[unit_id]} on this bus; one unit, one meter"
             seen.setdefault(unit_id, meter.name)
+
+
+def _nothing_to_read(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
+    for b, bus in enumerate(site.buses):
+        for m, meter in enumerate(bus.meters):
+            if profiles[meter.profile].registers.keys() <= set(meter.ignore):
+                yield f"buses[{b}].meters[{m}].ignore: leaves nothing to read; take out the quantities that are wired"

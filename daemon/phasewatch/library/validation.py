@@ -7,7 +7,15 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-WORDING: Final = {"extra_forbidden": "unknown key; check its spelling or remove it", "missing": "is required; add it"}
+WORDING: Final = {
+    "extra_forbidden": "unknown key; check its spelling or remove it",
+    "missing": "is required; add it",
+    "too_short": "needs at least one entry; add it",
+    "tuple_type": "must be a list, as [a, b]",
+    "path_type": "must be a path, as text",
+    "model_type": "must be a mapping of keys to values; fill it or remove the key",
+    "dict_type": "must be a mapping of keys to values; fill it or remove the key",
+}
 SLUG: Final = "must be lower-case letters, digits, _ and -, beginning with a letter or digit, 64 at most"
 
 _SECRET: Final = re.compile(r"password|secret|token", re.IGNORECASE)
@@ -49,6 +57,8 @@ def _line(details: ErrorDetails, prefix: str) -> str:
 def _path(location: tuple[int | str, ...]) -> str:
     path = ""
     for step in location:
+        if step == "[key]":
+            continue  # the name before it is the place
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
     return path
 

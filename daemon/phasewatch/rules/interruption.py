@@ -1,6 +1,6 @@
 """No phase carries voltage: starts when all are below the limit, ends when any is back.
 
-Source: IEC 61000-4-30 (polyphase interruption).
+Source: IEC 61000-4-30 (polyphase interruption; hysteresis 2 %).
 """
 
 from collections.abc import Iterator
@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from phasewatch.rules.live_phases import live_phases
 from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
 
 
 class Settings(RuleSettings):
-    """The limit in percent of nominal; None: that of the preset."""
+    """The limit in percent of nominal; None: that of the preset, or 5 %."""
 
     limit_percent: float | None = Field(default=None, gt=0, lt=90)
     hysteresis_percent: float = Field(default=2.0, ge=0)
@@ -30,9 +31,13 @@ class Interruption:
         self.settings = settings
 
     def judge(self, view: View) -> Iterator[Condition]:
-        """Yield the one condition of the point; phases that never were live make none."""
-        phases = view.diagnosis.picture.phase_neutral
-        if phases is None:
+        """Yield the one condition of the point; what never was live is not interrupted."""
+        phases = live_phases(view)
+        if not phases:
+            yield Condition(False, False)
+            return
+        known = [phase.value_v for phase in phases if phase.value_v is not None]
+        if not known:
             yield UNKNOWN
             return
         preset = view.limits.interruption
@@ -40,11 +45,19 @@ class Interruption:
         nominal_v = view.diagnosis.supply.nominal_v
         limit_v = percent / 100.0 * nominal_v
         clear_v = limit_v + self.settings.hysteresis_percent / 100.0 * nominal_v
-        highest_v = max(phases)
-        gone = highest_v < limit_v and any(view.live_from_start) and not _carried_elsewhere(view, limit_v)
-        source = preset.source if preset is not None and self.settings.limit_percent is None else None
+        highest_v, complete = max(known), len(known) == len(phases)
+        gone = highest_v < limit_v and not _carried_elsewhere(view, limit_v)
+        back = highest_v >= clear_v
+        # A phase that is not read may be the one that still carries voltage.
         yield Condition(
-            gone, highest_v >= clear_v, None, highest_v, limit_v, clear_v, "V", self.settings.severity or "high", source
+            gone if complete or not gone else None,
+            back if complete or back else None,
+            value=highest_v,
+            limit=limit_v,
+            clear_limit=clear_v,
+            unit="V",
+            severity=self.settings.severity or "high",
+            source=preset.source if preset is not None and self.settings.limit_percent is None else None,
         )
 
 

@@ -1,10 +1,11 @@
 """A meter does not answer: after the delay and the failures in a row, until it answers again."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import Field
 
-from phasewatch.rules.rule import Condition, RuleSettings
+from phasewatch.rules.rule import Condition, Poll, RuleSettings
 
 
 class Settings(RuleSettings):
@@ -23,6 +24,8 @@ class MeterOffline:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def judge_poll(self, answered: bool) -> Condition:
-        """Return the condition after one poll."""
-        return Condition(not answered, answered, severity=self.settings.severity or "high")
+    def judge(self, poll: Poll) -> Iterator[Condition]:
+        """Yield the one condition of the meter; critical where its whole bus is silent."""
+        answered = poll.reading is not None
+        severity = self.settings.severity or ("critical" if poll.bus_silent else "high")
+        yield Condition(not answered, answered, severity=severity, detail=poll.failure)

@@ -1,9 +1,9 @@
 """What a rule is: settings, and conditions judged from a view of one point."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +37,12 @@ class Condition(NamedTuple):
     severity: Severity = "medium"
     source: str | None = None
     """Standard behind the limit; None: a design choice."""
+    detail: str | Callable[[], str] | None = None
+    """What the rule's sentence names besides its numbers: phases, a measure, an error; a function if it costs time."""
+
+    def said(self) -> str:
+        """Return the detail in words."""
+        return self.detail() if callable(self.detail) else self.detail or ""
 
     def truth(self, active: bool) -> Truth:
         """Return the truth for an alert that is (or is not) standing: the hysteresis."""
@@ -58,7 +64,7 @@ def margin_v(limit_v: float) -> float:
 class RuleSettings(BaseModel):
     """What every rule can be told; a rule adds its limits."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     enabled: bool = True
     on_delay_s: float = Field(default=60.0, ge=0)
@@ -80,18 +86,77 @@ class View:
     limits: Limits
     live_from_start: tuple[bool, bool, bool] = (True, True, True)
     """Whether each phase has ever carried voltage at this point."""
+    window_s: float | None = None
+    """Longest averaging window of the point's meters; None: not stated."""
 
 
-class Rule(Protocol):
-    """One rule at one point. `name`, the file's name and the topic segment are the same word."""
+class Poll(NamedTuple):
+    """What a rule of a meter sees: what came of one poll."""
 
-    name: ClassVar[str]
+    reading: Reading | None
+    """None: the meter did not answer."""
+    at_s: float
+    """Monotonic time."""
+    refresh_s: float = 1.0
+    """How often new values can be expected: the poll interval, or the meter's averaging window if that is longer."""
+    failure: str | None = None
+    """Why there is no reading."""
+    bus_silent: bool = False
+    """Whether none of the several meters of its bus answers."""
+
+
+class BusLoad(NamedTuple):
+    """What a rule of a bus sees: what its poller has counted since it began."""
+
+    at_s: float
+    """Monotonic time."""
+    polls: int
+    overruns: int
+    """Polls that could not be made because earlier ones took too long."""
+    longest_interval_s: float = 1.0
+    """Of the meters on the bus."""
+
+
+Seen = TypeVar("Seen", contravariant=True)
+
+
+class RuleOf(Protocol[Seen]):
+    """One rule at one subject. `name`, the file's name and the topic segment are the same word."""
+
+    @property
+    def name(self) -> str:
+        """The name; of a rule that the user wrote, the one in the site file."""
+        ...
 
     @property
     def settings(self) -> RuleSettings:
-        """The settings in force at this point."""
+        """The settings in force at this subject."""
         ...
 
-    def judge(self, view: View) -> Iterable[Condition]:
+    def judge(self, seen: Seen, /) -> Iterable[Condition]:
         """Return the rule's conditions: none where the rule has no meaning."""
         ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """What a rule offers beside, if it learns something that a restart must not forget."""
+
+    changed: bool
+    """Set when `state` is another one; whoever keeps it takes it back."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned, small and as JSON can hold it."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state; from one that cannot be read, begin anew."""
+        ...
+
+
+Rule = RuleOf[View]
+"""A rule at one point."""
+MeterRule = RuleOf[Poll]
+"""A rule at one meter."""
+BusRule = RuleOf[BusLoad]
+"""A rule at one bus."""

@@ -1,19 +1,24 @@
 """Each phase against the limit preset: its 10-minute mean, and the value itself held for the delay."""
 
 from collections.abc import Iterator
-from math import inf, isinf
-from typing import ClassVar
+from math import inf
+from typing import ClassVar, Final
 
 from pydantic import Field
 
+from phasewatch.electrical.limits import Band
 from phasewatch.electrical.severity import RISE_PERCENT, SAG_PERCENT, Severity, band
 from phasewatch.meters.quantities import LN, PHASES
+from phasewatch.rules.allowed_band import allowed_band
+from phasewatch.rules.live_phases import LivePhase, live_phases
 from phasewatch.rules.rule import Condition, RuleSettings, View
 from phasewatch.rules.ten_minutes import TenMinutes
 
+TEN_PERCENT: Final = Band(lower_percent=-10, upper_percent=10, source="EN 50160")
+
 
 class Settings(RuleSettings):
-    """Limits in percent of nominal, signed; None: those of the preset."""
+    """Limits in percent of nominal, signed; None: those of the preset, or 10 %."""
 
     lower_percent: float | None = Field(default=None, ge=-100, le=0)
     upper_percent: float | None = Field(default=None, ge=0, le=1000)
@@ -27,43 +32,39 @@ class VoltageDeviation:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._means = tuple(TenMinutes(quantity) for quantity in LN)
+        self._means = {phase: TenMinutes(quantity) for phase, quantity in zip(PHASES, LN, strict=True)}
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield one condition a phase; a phase that the point does not have has none."""
-        lower, upper, source = self._bounds(view)
-        if isinf(lower) and isinf(upper):
-            return
-        nominal_v = view.diagnosis.supply.nominal_v
+        allowed, source = self._band(view)
+        for phase in live_phases(view):
+            mean_v = self._means[phase.slug].add(view.reading)
+            if phase.value_v is None:
+                yield Condition(None, None, phase.slug)
+            else:
+                yield self._condition(phase, phase.value_v, mean_v, allowed, source)
+
+    def _condition(
+        self, phase: LivePhase, value_v: float, mean_v: float | None, allowed: Band, source: str | None
+    ) -> Condition:
+        nominal_v = phase.nominal_v
+        low_v, high_v = allowed.bounds(nominal_v)
+        lower, upper = -inf if low_v is None else low_v, inf if high_v is None else high_v
         # In a band narrower than the hysteresis an alert could never clear.
         margin_v = min(self.settings.hysteresis_percent / 100.0 * nominal_v, (upper - lower) / 4.0)
-        for phase, quantity, live, block in zip(PHASES, LN, view.live_from_start, self._means, strict=True):
-            mean_v = block.add(view.reading)
-            value_v = view.reading.values.get(quantity)
-            if value_v is None:
-                yield Condition(None, None, phase)
-                continue
-            if not live:
-                continue
-            worst_v = value_v if mean_v is None else max(value_v, mean_v, key=lambda v: max(v - upper, lower - v))
-            high = worst_v - upper > lower - worst_v
-            limit_v = upper if high else lower
-            clear_v = limit_v - margin_v if high else limit_v + margin_v
-            beyond = worst_v > upper or worst_v < lower
-            inside = lower + margin_v <= worst_v <= upper - margin_v
-            severity = self.settings.severity or _severity(100.0 * (worst_v / nominal_v - 1.0))
-            yield Condition(beyond, inside, phase, worst_v, limit_v, clear_v, "V", severity, source)
+        worst_v = value_v if mean_v is None else max(value_v, mean_v, key=lambda v: max(v - upper, lower - v))
+        high = worst_v - upper > lower - worst_v
+        limit_v = upper if high else lower
+        clear_v = limit_v - margin_v if high else limit_v + margin_v
+        beyond = worst_v > upper or worst_v < lower
+        inside = lower + margin_v <= worst_v <= upper - margin_v
+        severity = self.settings.severity or _severity(100.0 * (worst_v / nominal_v - 1.0))
+        return Condition(beyond, inside, phase.slug, worst_v, limit_v, clear_v, "V", severity, source)
 
-    def _bounds(self, view: View) -> tuple[float, float, str | None]:
-        nominal_v = view.diagnosis.supply.nominal_v
-        preset = view.limits.voltage_deviation[0] if view.limits.voltage_deviation else None
-        lower, upper = preset.bounds(nominal_v) if preset is not None else (None, None)
-        source = preset.source if preset is not None else None
-        if self.settings.lower_percent is not None:
-            lower, source = nominal_v * (1.0 + self.settings.lower_percent / 100.0), None
-        if self.settings.upper_percent is not None:
-            upper, source = nominal_v * (1.0 + self.settings.upper_percent / 100.0), None
-        return -inf if lower is None else lower, inf if upper is None else upper, source
+    def _band(self, view: View) -> tuple[Band, str | None]:
+        """Return what is allowed, and the standard behind it; own settings have none."""
+        preset = view.limits.deviation_band(view.diagnosis.supply.system)
+        return allowed_band(preset, TEN_PERCENT, self.settings.lower_percent, self.settings.upper_percent)
 
 
 def _severity(percent: float) -> Severity:

@@ -1,23 +1,36 @@
-"""Negative over positive sequence of the line voltages (u2) against the limit."""
+"""How uneven the three voltages are, by the measure of the limit preset.
+
+u2 is negative over positive sequence of the line voltages (EN 50160, GB/T 15543); LVUR the largest deviation from the
+mean of the line voltages (NEMA MG 1, ANSI C84.1), PVUR that of the phase voltages.
+"""
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from phasewatch.electrical.geometry import Picture
 from phasewatch.electrical.severity import UNBALANCE_PERCENT, band
 from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
 
+Measure = Literal["u2", "lvur", "pvur"]
+
+NAMES: Final[dict[Measure, str]] = {"u2": "u2", "lvur": "LVUR", "pvur": "PVUR"}
+HARMLESS_PERCENT: Final = 2.0
+"""Up to here a stricter limit is advice: networks may deliver as much."""
+
 
 class Settings(RuleSettings):
-    """The limit in percent; None: that of the preset."""
+    """The limit in percent; None: that of the preset, or u2 2 %."""
 
+    measure: Measure | None = None
+    """None: that of the preset."""
     limit_percent: float | None = Field(default=None, gt=0)
     hysteresis_percent: float = Field(default=0.3, ge=0)
 
 
 class VoltageUnbalance:
-    """Judges u2."""
+    """Judges one measure."""
 
     name: ClassVar = "voltage_unbalance"
 
@@ -25,22 +38,32 @@ class VoltageUnbalance:
         self.settings = settings
 
     def judge(self, view: View) -> Iterator[Condition]:
-        """Yield the one condition of the point; unknown without line voltages, none without three phases."""
-        if view.diagnosis.supply.system in ("split_phase", "single_phase"):
+        """Yield the one condition of the point; unknown without its voltages, none without three phases."""
+        if view.diagnosis.supply.system in ("split_phase", "high_leg", "single_phase"):
             return
-        u2 = view.diagnosis.picture.u2_percent
-        if u2 is None:
+        measure, limit, source = self._limit(view)
+        value = _value(view.diagnosis.picture, measure)
+        if value is None:
             yield UNKNOWN
             return
-        limit, source = self._limit(view)
         clear = max(limit / 2.0, limit - self.settings.hysteresis_percent)
-        severity = self.settings.severity or band(u2, UNBALANCE_PERCENT)
-        yield Condition(u2 > limit, u2 <= clear, None, u2, limit, clear, "%", severity, source)
+        severity = self.settings.severity or ("low" if value <= HARMLESS_PERCENT else band(value, UNBALANCE_PERCENT))
+        yield Condition(
+            value > limit, value <= clear, None, value, limit, clear, "%", severity, source, detail=NAMES[measure]
+        )
 
-    def _limit(self, view: View) -> tuple[float, str | None]:
-        if self.settings.limit_percent is not None:
-            return self.settings.limit_percent, None
-        preset = next((limit for limit in view.limits.voltage_unbalance if limit.measure == "u2"), None)
-        if preset is None:
-            return view.diagnosis.supply.u2_limit_percent, None
-        return preset.limit_percent, preset.source
+    def _limit(self, view: View) -> tuple[Measure, float, str | None]:
+        """Return measure, limit in percent and source; the preset's limit holds for its own measure only."""
+        own, wanted = self.settings.limit_percent, self.settings.measure
+        presets = [limit for limit in view.limits.voltage_unbalance if wanted in (None, limit.measure)]
+        measure: Measure = wanted or (presets[0].measure if presets else "u2")
+        if own is not None:
+            return measure, own, None
+        if presets:
+            return measure, presets[0].limit_percent, presets[0].source
+        return measure, view.diagnosis.supply.u2_limit_percent, None
+
+
+def _value(picture: Picture, measure: Measure) -> float | None:
+    values = {"u2": picture.u2_percent, "lvur": picture.lvur_percent, "pvur": picture.pvur_percent}
+    return values[measure]

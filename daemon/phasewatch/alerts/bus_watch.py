@@ -1,0 +1,131 @@
+"""The watch over one bus and its meters: who answers, and whether the bus keeps its pace.
+
+A bus that is wholly down is one alert, not one a meter: that of the first meter to go offline explains the others.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from phasewatch.alerts.alert import Alert, Key
+from phasewatch.alerts.causes import HOLDS
+from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.event import Event, Scene, Telling, Transition
+from phasewatch.alerts.lifecycle import Delays
+from phasewatch.alerts.post import Post, judge
+from phasewatch.alerts.told import later_text, rule_text
+from phasewatch.electrical.words import Messages
+from phasewatch.meters.reading import Reading
+from phasewatch.rules.meter_offline import MeterOffline
+from phasewatch.rules.rule import BusLoad, BusRule, MeterRule, Poll, RuleOf, RuleSettings, Seen
+
+VOID_AFTER_S: Final = 3600.0
+"""A dead meter is probed ever more rarely: the time between two failures is still time without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterConfig:
+    """A meter as the watch sees it."""
+
+    name: str
+    point: str
+    interval_s: float
+    rules: Sequence[MeterRule]
+    window_s: float | None = None
+    """Averaging window; None: not stated."""
+
+    @property
+    def refresh_s(self) -> float:
+        """How often new values can be expected."""
+        return max(self.interval_s, self.window_s or 0.0)
+
+
+class BusWatch:
+    """One bus with its rules and those of its meters."""
+
+    def __init__(
+        self, name: str, meters: Sequence[MeterConfig], rules: Sequence[BusRule], desk: Desk, messages: Messages
+    ) -> None:
+        self.name, self.meters = name, tuple(meters)
+        self._desk, self._messages = desk, messages
+        self._answering: set[str] = set()
+        subject = subject_of(name)
+        self._longest_interval_s = max(meter.interval_s for meter in meters)
+        self._posts = _posts(rules, subject)
+        self._meter_posts = {meter.name: _posts(meter.rules, meter.name) for meter in meters}
+
+    @property
+    def silent(self) -> bool:
+        """Whether none of several meters is known to answer."""
+        return len(self.meters) > 1 and not self._answering
+
+    def offline(self, meter: str) -> Alert | None:
+        """Return the alert that says a meter is offline: its own, or that of the first meter of a silent bus."""
+        own = self._offline_alert(meter)
+        if own.life.standing:
+            return own
+        return self._root() if self.silent else None
+
+    def poll(
+        self, meter: MeterConfig, reading: Reading | None, failure: str | None, at: datetime, monotonic_s: float
+    ) -> Iterator[Event]:
+        """Take the outcome of one poll of a meter; yield what it changes."""
+        if reading is None:
+            self._answering.discard(meter.name)
+        else:
+            self._answering.add(meter.name)
+        poll = Poll(reading, monotonic_s, meter.refresh_s, failure, self.silent)
+        scene = Scene(
+            at,
+            monotonic_s,
+            lambda alert, transition: self._tell(alert, transition, at),
+            tuple(one.name for one in self.meters) if self.silent else (meter.name,),
+            reading.values if reading is not None else {},
+            meter.interval_s,
+            meter.window_s,
+        )
+        yield from judge(self._meter_posts[meter.name], poll, self._desk, scene, self._held(meter.name))
+
+    def load(self, polls: int, overruns: int, at: datetime, monotonic_s: float) -> Iterator[Event]:
+        """Take what the poller has counted since it began; yield what it changes."""
+        load = BusLoad(monotonic_s, polls, overruns, self._longest_interval_s)
+        meters = tuple(meter.name for meter in self.meters)
+        scene = Scene(at, monotonic_s, lambda alert, transition: self._tell(alert, transition, at), meters)
+        yield from judge(self._posts, load, self._desk, scene)
+
+    def _held(self, meter: str) -> Mapping[str, Alert]:
+        root = self._root() if self.silent else None
+        if root is None or root.key.subject == meter:
+            return {}
+        return dict.fromkeys((MeterOffline.name, *HOLDS[MeterOffline.name]), root)
+
+    def _root(self) -> Alert | None:
+        """Return the oldest offline alert of the bus; None without one."""
+        alerts = (self._offline_alert(meter.name) for meter in self.meters)
+        aged = [(alert.since, place, alert) for place, alert in enumerate(alerts) if alert.since is not None]
+        return min((one for one in aged if one[2].life.standing), default=(None, 0, None))[2]
+
+    def _offline_alert(self, meter: str) -> Alert:
+        return self._desk.alert(Key(meter, MeterOffline.name))
+
+    def _tell(self, alert: Alert, transition: Transition, at: datetime) -> Telling:
+        if transition not in ("raised", "severity_changed"):
+            return Telling(later_text(alert, transition, self._messages, at))
+        if alert.key.rule == MeterOffline.name and self.silent:
+            detail = "" if alert.condition is None else alert.condition.said()
+            return Telling(self._messages["bus_silent"].format(bus=self.name, detail=detail))
+        return Telling(rule_text(alert, self._messages))
+
+
+def subject_of(bus: str) -> str:
+    """Return what alerts of a bus are kept under: no point or meter can have such a name."""
+    return f"_bus-{bus}"
+
+
+def _posts(rules: Sequence[RuleOf[Seen]], subject: str) -> list[Post[Seen]]:
+    return [Post(rule, Key(subject, rule.name), _delays(rule.settings)) for rule in rules if rule.settings.enabled]
+
+
+def _delays(settings: RuleSettings) -> Delays:
+    return Delays(settings.on_delay_s, settings.off_delay_s, settings.on_polls, void_after_s=VOID_AFTER_S)

@@ -1,0 +1,94 @@
+"""Plays rows through the rules and alerts of one point, exactly as live readings go through them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from phasewatch.alerts.bus_watch import BusWatch, MeterConfig
+from phasewatch.alerts.event import Event
+from phasewatch.alerts.point_watch import VOID_POLLS, VOID_S, PointWatch
+from phasewatch.alerts.watch import Watch
+from phasewatch.assembly import build_watch, point_names
+from phasewatch.library import LoadedSite
+from phasewatch.meters.measuring_point import Joined
+from phasewatch.meters.reading import Reading
+from phasewatch.replay.findings import RecordingError
+
+JOURNAL: Final = "replay"
+"""Stands in every id where the journal's own stands in those of live events."""
+
+Played = tuple[Event, dict[str, Any]]
+"""An event and its whole payload."""
+
+
+def chosen_point(loaded: LoadedSite, asked: str | None) -> str:
+    """Return the point that a recording is of. Raises: RecordingError naming those there are."""
+    points = point_names(loaded)
+    if asked is not None and asked not in points:
+        raise RecordingError(f"--point {asked}: the site has no such point; one of {', '.join(points)}")
+    if asked is None and len(points) > 1:
+        raise RecordingError(f"the site has {len(points)} points; say with --point which: {', '.join(points)}")
+    return points[0] if asked is None else asked
+
+
+def gap_s(interval_s: float) -> float:
+    """Return the longest step that is not a gap: beyond it half-run timers are void, standing alerts unknown."""
+    return max(VOID_S, VOID_POLLS * interval_s)
+
+
+class Player:
+    """One point with its rules; time is that of the rows."""
+
+    def __init__(self, loaded: LoadedSite, point: str, interval_s: float) -> None:
+        """Take the site, the point's name and the step of the rows, which stands for the polling interval."""
+        self._site, self._gap_s = loaded.site.site, gap_s(interval_s)
+        self.watch, _ = build_watch(_recorded(loaded, point, interval_s), JOURNAL, {})
+        self.point = self.watch.points[point]
+        self._meter = _only_meter(self.watch, self.point)
+        self._begin: datetime | None = None
+        self._last_s = 0.0
+        self._seq = 0
+
+    def play(self, at: datetime, values: dict[str, float], missing: dict[str, str]) -> Iterator[Played]:
+        """Take one row; yield its events with their payloads, as the journal would number them."""
+        if self._begin is None:
+            self._begin = at
+        now_s = (at - self._begin).total_seconds()
+        if now_s - self._last_s > self._gap_s:
+            silent_s = self._last_s + self._gap_s
+            yield from self._numbered(self.point.silence(self._begin + timedelta(seconds=silent_s), silent_s), silent_s)
+        self._last_s = now_s
+        reading = Reading(self.point.name, at, now_s, values, missing)
+        events = [] if self._meter is None else list(self._polled(*self._meter, reading))
+        events += self.point.judge(Joined(reading, values))
+        if events:
+            yield from self._numbered(events, now_s)
+
+    def _polled(self, bus: BusWatch, meter: MeterConfig, reading: Reading) -> Iterator[Event]:
+        return bus.poll(meter, reading, None, reading.at, reading.monotonic_s)
+
+    def _numbered(self, events: list[Event], now_s: float) -> Iterator[Played]:
+        for event in events:
+            self._seq += 1
+            # Nothing is known of the clock that stamped the rows.
+            clock = {"clock": "unsync", "boot_id": None, "uptime_s": round(now_s, 3)}
+            yield event, {**event.payload, **clock, "id": f"{self._site}-{JOURNAL}-{self._seq}", "seq": self._seq}
+
+
+def _only_meter(watch: Watch, point: PointWatch) -> tuple[BusWatch, MeterConfig] | None:
+    """Return the meter that every row is a poll of; None where a point has several: a row is of none of them."""
+    meters = [(bus, meter) for bus in watch.buses.values() for meter in bus.meters if meter.point == point.name]
+    return meters[0] if len(meters) == 1 else None
+
+
+def _recorded(loaded: LoadedSite, point: str, interval_s: float) -> LoadedSite:
+    """Return the site with the meters of one point only, polled as often as the file has rows."""
+    buses = []
+    for bus in loaded.site.buses:
+        own = tuple(
+            meter.model_copy(update={"interval_s": interval_s}) for meter in bus.meters if meter.point_name == point
+        )
+        if own:
+            buses.append(bus.model_copy(update={"meters": own}))
+    return replace(loaded, site=loaded.site.model_copy(update={"buses": tuple(buses)}))

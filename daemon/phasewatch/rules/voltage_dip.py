@@ -1,0 +1,75 @@
+"""A phase falls below its limit for a while: begins with any phase, ends when all are back.
+
+Source: IEC 61000-4-30 §5.4. Severity by the ITI (CBEMA) curve and SEMI F47, as far as a poll can tell.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+from pydantic import Field
+
+from phasewatch.electrical.severity import Severity
+from phasewatch.rules import voltage_event
+from phasewatch.rules.rule import UNKNOWN, Condition, View
+from phasewatch.rules.voltage_event import Polyphase, VoltageEvent
+from phasewatch.rules.voltage_tolerance import DIP_INDUSTRY, Tally, outside_dip
+
+LIMIT_PERCENT: Final = 90.0
+
+
+class Settings(voltage_event.Settings):
+    """The limit in percent of the reference; None: that of the preset, or 90 %."""
+
+    limit_percent: float | None = Field(default=None, gt=0, lt=100)
+
+
+class VoltageDip:
+    """Follows the dips of one point."""
+
+    name: ClassVar = "voltage_dip"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._event = VoltageEvent(-1.0, settings)
+        self._tally = Tally()
+        self._outside = self._harmful = False
+
+    def judge(self, view: View) -> Iterator[Condition]:
+        """Yield the one condition of the point: the worst phase; unknown where no phase is read."""
+        if not any(view.live_from_start):
+            return
+        own, preset = self.settings.limit_percent, view.limits.voltage_dip
+        percent = own if own is not None else preset.percent if preset is not None else LIMIT_PERCENT
+        seen = self._event.look(view, percent)
+        if seen is None:
+            yield UNKNOWN
+            return
+        severity = self.settings.severity or self._severity(seen, view)
+        worst = seen.worst
+        yield Condition(
+            seen.breached,
+            seen.cleared,
+            value=worst.value_v,
+            limit=worst.limit_v,
+            clear_limit=worst.clear_v,
+            unit="V",
+            severity=severity,
+            source=preset.source if preset is not None and own is None else None,
+            detail=", ".join(seen.beyond) or worst.phase.name,
+        )
+
+    def _severity(self, seen: Polyphase, view: View) -> Severity:
+        """Count the dip and weigh it, as deep and as long as it surely was."""
+        at_s, percent = view.reading.monotonic_s, seen.worst.percent
+        # However deep it was inside the averaging window, it took this share of it to pull the mean down so far.
+        inside_s = 0.0 if view.window_s is None else (1.0 - (percent / 100.0) ** 2) * view.window_s
+        lasted_s = seen.lasted_s + inside_s
+        if seen.began:
+            self._tally.begin(at_s)
+            self._harmful = self._outside = False
+        if seen.beyond:
+            self._harmful |= outside_dip(percent, lasted_s)
+            if not self._outside and (self._harmful or outside_dip(percent, lasted_s, DIP_INDUSTRY)):
+                self._outside = True
+                self._tally.went_outside(at_s)
+        return self._tally.severity(at_s, self._outside, self._harmful)

@@ -1,0 +1,122 @@
+"""What dips and swells share: they begin when any phase crosses its limit and end when all are back.
+
+Source: IEC 61000-4-30 §5.4 (polyphase events, hysteresis 2 %). Deviation: a poll sees the mean of the meter's window,
+so an event is at least as deep and at least as long as it looks, and one between two polls is not seen.
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from pydantic import Field
+
+from phasewatch.rules.live_phases import LivePhase, live_phases
+from phasewatch.rules.rule import RuleSettings, View
+from phasewatch.rules.sliding_reference import SlidingReference
+
+HYSTERESIS_PERCENT: Final = 2.0
+
+
+class Settings(RuleSettings):
+    """No delay: an event is told by the first poll that sees it."""
+
+    hysteresis_percent: float | None = Field(default=None, ge=0)
+    """Of nominal; None: that of the preset, or 2 %."""
+    sliding_reference: bool = False
+    """Measure from what the voltage was in the minutes before, not from nominal: where nominal is not the usual."""
+    on_delay_s: float = Field(default=0.0, ge=0)
+    off_delay_s: float = Field(default=0.0, ge=0)
+    on_polls: int = Field(default=1, ge=1)
+
+
+class Edge(NamedTuple):
+    """One phase against its limit."""
+
+    phase: LivePhase
+    value_v: float
+    limit_v: float
+    clear_v: float
+    reference_v: float
+    sign: float
+    """-1 for a dip, 1 for a swell."""
+
+    @property
+    def beyond_v(self) -> float:
+        """How far beyond the limit; negative inside."""
+        return self.sign * (self.value_v - self.limit_v)
+
+    @property
+    def back(self) -> bool:
+        """Whether the phase is past the clear limit."""
+        return self.sign * (self.value_v - self.clear_v) <= 0.0
+
+    @property
+    def percent(self) -> float:
+        """The value in percent of its reference."""
+        return 100.0 * self.value_v / self.reference_v
+
+
+@dataclass(frozen=True, slots=True)
+class Polyphase:
+    """All phases of a moment against their limits."""
+
+    worst: Edge
+    beyond: tuple[str, ...]
+    """Names of the phases beyond their limit."""
+    breached: bool | None
+    cleared: bool | None
+    lasted_s: float
+    """Since the first poll that saw the event."""
+    began: bool
+    """Whether this poll is that first one."""
+    ended: bool
+
+
+class VoltageEvent:
+    """Follows the events of one direction at one point."""
+
+    def __init__(self, sign: float, settings: Settings) -> None:
+        self._sign, self._settings = sign, settings
+        self._reference = SlidingReference()
+        self._since_s: float | None = None
+
+    def look(self, view: View, limit_percent: float) -> Polyphase | None:
+        """Return how the phases stand; None where none is read."""
+        phases = live_phases(view)
+        edges = [edge for phase in phases if (edge := self._edge(view, phase, limit_percent)) is not None]
+        if not edges:
+            return None
+        missing = None if len(edges) < len(phases) else False
+        beyond = tuple(edge.phase.name for edge in edges if edge.beyond_v > 0.0)
+        not_back = any(not edge.back for edge in edges)
+        at_s, before_s = view.reading.monotonic_s, self._since_s
+        if beyond and before_s is None:
+            self._since_s = at_s
+        elif not not_back and missing is False:
+            self._since_s = None
+        self._follow(edges, at_s)
+        return Polyphase(
+            worst=max(edges, key=lambda edge: edge.beyond_v),
+            beyond=beyond,
+            breached=True if beyond else missing,
+            cleared=False if not_back else (None if missing is None else True),
+            lasted_s=0.0 if self._since_s is None else at_s - self._since_s,
+            began=before_s is None and self._since_s is not None,
+            ended=before_s is not None and self._since_s is None,
+        )
+
+    def _edge(self, view: View, phase: LivePhase, limit_percent: float) -> Edge | None:
+        if phase.value_v is None:
+            return None
+        reference_v = self._reference.of(phase) if self._settings.sliding_reference else phase.nominal_v
+        limit_v = limit_percent / 100.0 * reference_v
+        preset, own = view.limits.hysteresis, self._settings.hysteresis_percent
+        percent = own if own is not None else preset.percent if preset is not None else HYSTERESIS_PERCENT
+        clear_v = limit_v - self._sign * percent / 100.0 * phase.nominal_v
+        return Edge(phase, phase.value_v, limit_v, clear_v, reference_v, self._sign)
+
+    def _follow(self, edges: list[Edge], at_s: float) -> None:
+        """Let the reference follow; an event of the other direction freezes it as well."""
+        if not self._settings.sliding_reference:
+            return
+        far = any(abs(e.value_v - e.reference_v) > abs(e.limit_v - e.reference_v) for e in edges)
+        self._reference.follow((edge.phase for edge in edges), at_s, far or self._since_s is not None)

@@ -1,0 +1,72 @@
+"""A phase rises above its limit for a while: begins with any phase, ends when all are back.
+
+Source: IEC 61000-4-30 §5.4. Severity by the ITI (CBEMA) curve, as far as a poll can tell.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+from pydantic import Field
+
+from phasewatch.electrical.severity import Severity
+from phasewatch.rules import voltage_event
+from phasewatch.rules.rule import UNKNOWN, Condition, View
+from phasewatch.rules.voltage_event import Polyphase, VoltageEvent
+from phasewatch.rules.voltage_tolerance import Tally, outside_swell
+
+LIMIT_PERCENT: Final = 110.0
+PERIOD_S: Final = 0.0166
+"""An RMS value speaks of one period at the least."""
+
+
+class Settings(voltage_event.Settings):
+    """The limit in percent of the reference; None: that of the preset, or 110 %."""
+
+    limit_percent: float | None = Field(default=None, gt=100, le=1000)
+
+
+class VoltageSwell:
+    """Follows the swells of one point."""
+
+    name: ClassVar = "voltage_swell"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._event = VoltageEvent(1.0, settings)
+        self._tally = Tally()
+        self._outside = False
+
+    def judge(self, view: View) -> Iterator[Condition]:
+        """Yield the one condition of the point: the worst phase; unknown where no phase is read."""
+        if not any(view.live_from_start):
+            return
+        own, preset = self.settings.limit_percent, view.limits.voltage_swell
+        percent = own if own is not None else preset.percent if preset is not None else LIMIT_PERCENT
+        seen = self._event.look(view, percent)
+        if seen is None:
+            yield UNKNOWN
+            return
+        severity = self.settings.severity or self._severity(seen, view)
+        worst = seen.worst
+        yield Condition(
+            seen.breached,
+            seen.cleared,
+            value=worst.value_v,
+            limit=worst.limit_v,
+            clear_limit=worst.clear_v,
+            unit="V",
+            severity=severity,
+            source=preset.source if preset is not None and own is None else None,
+            detail=", ".join(seen.beyond) or worst.phase.name,
+        )
+
+    def _severity(self, seen: Polyphase, view: View) -> Severity:
+        """Count the swell and weigh it, as high and as long as it surely was."""
+        at_s = view.reading.monotonic_s
+        if seen.began:
+            self._tally.begin(at_s)
+            self._outside = False
+        if seen.beyond and not self._outside and outside_swell(seen.worst.percent, PERIOD_S + seen.lasted_s):
+            self._outside = True
+            self._tally.went_outside(at_s)
+        return self._tally.severity(at_s, self._outside, self._outside)
