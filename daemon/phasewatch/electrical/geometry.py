@@ -121,8 +121,11 @@ def draw(values: Mapping[str, float]) -> Picture:
 
 
 def _triple(values: Mapping[str, float], names: tuple[str, str, str]) -> Triple | None:
-    a, b, c = _magnitude(values, names[0]), _magnitude(values, names[1]), _magnitude(values, names[2])
-    return None if a is None or b is None or c is None else (a, b, c)
+    a = _magnitude(values, names[0])
+    if a is None:
+        return None
+    b, c = _magnitude(values, names[1]), _magnitude(values, names[2])
+    return None if b is None or c is None else (a, b, c)
 
 
 def _magnitude(values: Mapping[str, float], name: str) -> float | None:

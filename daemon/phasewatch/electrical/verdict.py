@@ -1,7 +1,7 @@
 """The diagnosis: values of one point -> its picture and what is wrong with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from phasewatch.electrical.explanations import EXPLANATIONS, Explanation
@@ -14,6 +14,12 @@ from phasewatch.meters.quantities import CURRENTS, PHASES, phase_name
 
 U2_FLOOR: Final = 0.003
 """Least U2 per unit of U1 that kappa is formed with, after one sigma of noise is taken off."""
+
+
+NO_TRIANGLE: Final = frozenset(
+    ("interruption", "phase_lost", "two_phases_lost", "mv_phase_lost", "single_phase", "neutral_swapped")
+)
+"""Verdicts that deny the triangle which was assumed for want of line voltages: positions in it mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,10 @@ def diagnose(values: Mapping[str, float], supply: Supply, history: History | Non
     `history` None: a single look, nothing is known of before.
     """
     picture = draw(values)
-    return Diagnosis(picture, _verdict(picture, values, supply, history), supply)
+    verdict = _verdict(picture, values, supply, history)
+    if picture.triangle_assumed and verdict.code in NO_TRIANGLE:
+        picture = replace(picture, corners=None, neutral=None, earth=None, neutral_earth=None, earth_residual_v=None)
+    return Diagnosis(picture, verdict, supply)
 
 
 def _verdict(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Verdict:
