@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+
 from tests.bench import __main__ as bench
 from tests.bench.figure import Figure, quantile, spread
 from tests.bench.latency import latency
@@ -18,7 +19,7 @@ SMALLEST: dict[str, Callable[[], list[Figure]]] = {
     "poll": lambda: poll(rounds=1, polls=2),
     "pure": lambda: pure(rounds=1, readings=2),
     "meters": lambda: many_meters(2, windows=1, window_s=1.1, settle_s=0.1),
-    "latency": lambda: latency(1, changes=2),
+    "latency": lambda: latency(1, changes=2, settle_s=0.0),
     "startup": lambda: startup(rounds=1),
 }
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.program import phasewatch
-from tests.cli.test_help import COMMANDS
 
 from phasewatch.library import build_site, load_messages, parse_yaml
 from phasewatch.rules.catalogue import RULES
+from tests.cli.program import phasewatch
+from tests.cli.test_help import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,14 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.bus import FakeBus
-from tests.service.site import HEALTHY, bus, meter, site, words
-from tests.service.turned_time import TurnedClock, run_turned
 
 from phasewatch.assembly import meter_plan
 from phasewatch.meters.quantities import CURRENT_N, FREQUENCY, LL, LN
 from phasewatch.meters.reading import Reading
 from phasewatch.polling import LAST_PROBE_S, BusPoller
+from tests.bus import FakeBus
+from tests.service.site import HEALTHY, bus, meter, site, words
+from tests.service.turned_time import TurnedClock, run_turned
 
 PHASE, LINE = 0, 200
 """First addresses of the two blocks that the meter is asked for."""

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.site_file import GOOD, METER, broker, bus, load, meter, meters, mqtt, refusal, second_bus
 
 from phasewatch.meters.quantities import UNITS
 from phasewatch.rules.catalogue import RULES
 from phasewatch.settings import RulesSettings
+from tests.site_file import GOOD, METER, broker, bus, load, meter, meters, mqtt, refusal, second_bus
 
 UNKNOWN = "unknown key; check its spelling or remove it"
 SLUG = "must be lower-case letters, digits, _ and -, beginning with a letter or digit, 64 at most"

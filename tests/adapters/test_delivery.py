@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
-from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, SITE, change
-from tests.broker import Line, Mosquitto, Subscriber, amqtt_broker, free_port, mosquitto, subscriber, wait_until
 
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.messages import Change, DeliveryConfig
 from phasewatch.adapters.mqtt import Arrived
+from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, SITE, change
+from tests.broker import Line, Mosquitto, Subscriber, amqtt_broker, free_port, mosquitto, subscriber, wait_until
 
 WIRING = change("raised", rule="wiring")
 STATE_TOPIC = f"{BASE}/points/main/state"

@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
+
+from phasewatch.adapters.messages import Bounds
 from tests.adapters.changes import LIST_TOPIC, change
 from tests.adapters.test_delivery import config, drained, many, running, unique
 from tests.broker import free_port, mosquitto, subscriber, wait_until
-
-from phasewatch.adapters.messages import Bounds
 
 
 def test_a_state_directory_that_cannot_be_written_is_said_and_alerts_go_on(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.adapters.changes import LIST_TOPIC, SITE, change
 
 from phasewatch.adapters.journal import Journal
 from phasewatch.adapters.messages import Bounds, Change, encode
 from phasewatch.adapters.store import JournalError
+from tests.adapters.changes import LIST_TOPIC, SITE, change
 
 
 def opened(directory: Path, **bounds: int) -> Journal:

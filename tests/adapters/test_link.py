@@ -1,11 +1,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.broker import free_port
-
 from phasewatch.adapters.link import SESSION_TAKEN_OVER, Backoff, Link
 from phasewatch.adapters.messages import DeliveryConfig
 from phasewatch.adapters.mqtt import UNSUPPORTED_PROTOCOL, Broker, Closed, Connection, Signal, Stage
+from tests.broker import free_port
 
 REFUSED_LOGIN = 0x86
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.bus import FakeBus
-from tests.modbus_server import FRAMINGS, Asked, ScriptedMeter, honest, listening, mute, words_at
 
 from phasewatch.adapters.modbus import Bus, BusError, IllegalDataAddress, LinkDown, NoReply, Refused, open_bus
 from phasewatch.meters.endpoint import parse_url
+from tests.bus import FakeBus
+from tests.modbus_server import FRAMINGS, Asked, ScriptedMeter, honest, listening, mute, words_at
 
 SILENCE_S = 0.3
 """Time-out where a meter is silent."""

@@ -8,10 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.modbus_server import FRAMINGS, HANG_UP, LINES, Asked, ScriptedMeter, honest, listening, mute, words_at
 
 from phasewatch.adapters.modbus import Bus, BusError, LinkDown, NoReply, open_bus
 from phasewatch.meters.endpoint import parse_url
+from tests.modbus_server import FRAMINGS, HANG_UP, LINES, Asked, ScriptedMeter, honest, listening, mute, words_at
 
 PATIENCE_S = 5.0
 

@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+
+from phasewatch.adapters.modbus import BadReply, Bus, LinkDown, NoReply, open_bus
+from phasewatch.meters.endpoint import parse_url
 from tests.modbus_server import (
     FRAMINGS,
     HANG_UP,
@@ -19,9 +22,6 @@ from tests.modbus_server import (
     listening,
     words_at,
 )
-
-from phasewatch.adapters.modbus import BadReply, Bus, LinkDown, NoReply, open_bus
-from phasewatch.meters.endpoint import parse_url
 
 TIMEOUT_S = 0.3
 PATIENCE_S = 5.0

@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.broker import free_port, mosquitto, subscriber, wait_until
 
 from phasewatch.adapters.mqtt import (
     WINDOW,
@@ -27,6 +26,7 @@ from phasewatch.adapters.mqtt import (
     Signal,
     Stage,
 )
+from tests.broker import free_port, mosquitto, subscriber, wait_until
 
 LOGIN = Login("phasewatch-t", "phasewatch/t/availability", keepalive_s=5)
 

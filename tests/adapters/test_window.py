@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 
 import pytest
-from tests.adapters.changes import LIST_TOPIC, SITE, change
 
 from phasewatch.adapters.journal import Journal
 from phasewatch.adapters.link import Backoff
 from phasewatch.adapters.messages import encode
 from phasewatch.adapters.mqtt import Acked, Opened
 from phasewatch.adapters.window import Window
+from tests.adapters.changes import LIST_TOPIC, SITE, change
 
 NOT_AUTHORISED, QUOTA, TOO_LARGE = 0x87, 0x97, 0x95
 WIRING, LOSS = (change("raised", rule=rule).event_topic for rule in ("wiring", "phase_loss"))

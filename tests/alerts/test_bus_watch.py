@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.alerts.test_watch import HEALTHY, L2_LOST, Story, restarted, told
-from tests.service.site import bus, meter, site
-from tests.timeline import START
 
 from phasewatch.library import LibraryError
 from phasewatch.meters.quantities import LN
+from tests.alerts.test_watch import HEALTHY, L2_LOST, Story, restarted, told
+from tests.service.site import bus, meter, site
+from tests.timeline import START
 
 THREE = bus(*(meter(name, unit_id=n, interval_s=1) for n, name in enumerate(("a", "b", "c"), start=1)))
 ALL_HEALTHY = dict.fromkeys("abc", HEALTHY)
@@ -102,9 +102,7 @@ def test_a_rule_of_a_meter_can_be_off_at_one_point() -> None:
     points = {"a": {"rules": {"meter_offline": {"enabled": False}, "frozen_readings": {"enabled": True}}}}
     still = {**HEALTHY, LN[0]: 234.1}
     story = Story(THREE, points=points).poll(40, a=still, b=still, c=still).poll(60, a=None, b=HEALTHY, c=HEALTHY)
-    assert story.told() == ["a/frozen_readings raised", "a/frozen_readings stale"] or story.told() == [
-        "a/frozen_readings raised"
-    ]
+    assert story.told() == ["a/frozen_readings raised"]
 
 
 def test_the_rule_of_a_bus_is_not_for_points() -> None:
@@ -117,7 +115,9 @@ def loads(story: Story, beats: int, made: int, missed: int, totals: list[int]) -
     events = []
     for _ in range(beats):
         totals[0], totals[1], story.t_s = totals[0] + made, totals[1] + missed, story.t_s + 5.0
-        events += story.watch.load("board", *totals, START + timedelta(seconds=story.t_s), 1000.0 + story.t_s)
+        events += story.watch.load(
+            "board", totals[0], totals[1], START + timedelta(seconds=story.t_s), 1000.0 + story.t_s
+        )
     story.events += events
     return told(events)
 
@@ -125,8 +125,8 @@ def loads(story: Story, beats: int, made: int, missed: int, totals: list[int]) -
 def test_a_bus_that_leaves_out_polls_for_a_minute_is_overloaded_until_it_leaves_out_none() -> None:
     story, totals = Story(THREE), [0, 0]
     assert loads(story, 12, 15, 0, totals) == []
-    assert loads(story, 12, 12, 3, totals) == []
-    assert loads(story, 3, 12, 3, totals) == ["_bus-board/bus_overloaded raised"]
+    assert loads(story, 15, 12, 3, totals) == []
+    assert loads(story, 1, 12, 3, totals) == ["_bus-board/bus_overloaded raised"]
     assert loads(story, 11, 15, 0, totals) == []
     assert loads(story, 3, 15, 0, totals) == ["_bus-board/bus_overloaded cleared"]
     payload = story.events[0].payload

@@ -7,7 +7,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.timeline import START
 
 from phasewatch.alerts.alert import Key
 from phasewatch.alerts.desk import Desk
@@ -15,6 +14,7 @@ from phasewatch.alerts.event import Event, Origin, Scene, Telling
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules.rule import UNKNOWN, Condition
+from tests.timeline import START
 
 ORIGIN = Origin("plant-7", "ab12")
 AT_ONCE = Delays(0.0, 0.0)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 import pytest
-from tests.acceptance import A2, A3, A4, A5, A6, A8, A10, B1, B2, B3, B7, SEED
-from tests.alerts.test_watch import DEAD, HEALTHY, L2_LOST, LOW, ONE, Story
 
 from phasewatch.meters.quantities import FREQUENCY, LL, LN, LPE, NPE
+from tests.acceptance import A2, A3, A4, A5, A6, A8, A10, B1, B2, B3, B7, SEED
+from tests.alerts.test_watch import DEAD, HEALTHY, L2_LOST, LOW, ONE, Story
 
 Values = Mapping[str, float]
 
@@ -66,7 +66,7 @@ def test_a_dip_that_lasts_becomes_a_deviation_that_explains_it(
 ) -> None:
     story = story_of(fault, seconds=90)
     deviations = [f"main/voltage_deviation/{phase}" for phase in phases]
-    told = [one for one in story.told() if "unbalance" not in one]
+    told = [one for one in story.told("raised", "suppressed", "cleared") if event in one or "deviation" in one]
     assert told[: len(phases) + 2] == [
         f"main/{event} raised",
         *(f"{key} raised" for key in deviations),
@@ -100,11 +100,19 @@ def test_a_dip_whose_cause_never_comes_to_stand_is_told_after_all(fault: Values)
 
 
 def test_a_deviation_explains_events_of_its_own_direction_only() -> None:
-    standing = {**HOME, LN[0]: 260.0}
+    standing = {**HOME, LN[0]: 260.0, LL[0]: 428.0, LL[2]: 428.0}
     story = Story(rules={"voltage_unbalance": {"enabled": False}}).poll(10, incomer=HOME).poll(90, incomer=standing)
-    story.poll(3, incomer={**standing, LN[1]: 200.0}).poll(3, incomer=standing)
-    dips = [event.transition for event in story.events if event.key.rule == "voltage_dip"]
-    swells = [event.transition for event in story.events if event.key.rule == "voltage_swell"]
+    story.poll(3, incomer={**standing, LN[1]: 200.0, LL[0]: 399.0, LL[1]: 376.0}).poll(3, incomer=standing)
+    dips = [
+        event.transition
+        for event in story.events
+        if event.key.rule == "voltage_dip" and event.transition != "severity_changed"
+    ]
+    swells = [
+        event.transition
+        for event in story.events
+        if event.key.rule == "voltage_swell" and event.transition != "severity_changed"
+    ]
     assert (dips, swells) == (["raised", "cleared"], ["raised", "suppressed"])
 
 
@@ -153,3 +161,22 @@ def test_a_frozen_meter_that_goes_offline_is_explained_by_it() -> None:
     ]
     story.poll(1, incomer={**HOME, LN[0]: 234.2})
     assert story.standing() == {}
+
+
+def test_verdicts_are_held_to_the_limits_of_the_preset() -> None:
+    high: Values = {**dict.fromkeys(LN, 237.0), **dict.fromkeys(LL, 410.5)}
+    story = Story(supply={"nominal_v": 220, "limits": "gbt"}).poll(90, incomer=high)
+    assert story.told() == [f"main/voltage_deviation/{phase} raised" for phase in ("l1", "l2", "l3")]
+    payload = story.events[0].payload
+    assert (payload["verdict"]["code"], payload["limit"], payload["source"]) == (
+        "overvoltage",
+        235.4,
+        "GB/T 12325-2008",
+    )
+
+
+def test_unbalance_by_another_measure_says_which() -> None:
+    uneven: Values = {LN[0]: 231.0, LN[1]: 229.0, LN[2]: 233.0, LL[0]: 400.0, LL[1]: 395.0, LL[2]: 405.0}
+    story = Story(supply={"limits": "nema-mg-1"}).poll(90, incomer=uneven)
+    assert story.told() == ["main/voltage_unbalance raised"]
+    assert (story.events[0].payload["severity"], story.events[0].payload["source"]) == ("low", "NEMA MG 1")

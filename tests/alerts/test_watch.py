@@ -5,8 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.service.site import bus, meter, site
-from tests.timeline import START
 
 from phasewatch.alerts.event import Event
 from phasewatch.assembly import SEEN_LIVE, build_watch
@@ -14,6 +12,8 @@ from phasewatch.library import load_messages
 from phasewatch.meters.quantities import CURRENTS, LL, LN, NPE, phase_name
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import RULES
+from tests.service.site import bus, meter, site
+from tests.timeline import START
 
 Values = Mapping[str, float]
 

@@ -11,6 +11,7 @@ from typing import Final
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
 from tests.bench.confusion import confusion
 from tests.bench.figure import Figure
 from tests.bench.latency import latency
@@ -18,6 +19,7 @@ from tests.bench.machine import machine
 from tests.bench.many_meters import many_meters
 from tests.bench.poll import poll
 from tests.bench.pure import pure
+from tests.bench.replay import million, replay
 from tests.bench.startup import startup
 
 BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
@@ -29,10 +31,12 @@ BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
     "latency100": partial(latency, 100),
     "latency1000": partial(latency, 1000),
     "startup": startup,
+    "replay": replay,
+    "replay1000000": million,
     "confusion": confusion,
 }
 GROUPS: Final = {"latency": ("latency1", "latency100"), "all": tuple(BENCHES)}
-BY_DEFAULT: Final = ("poll", "pure", "meters100", "latency1", "latency100", "startup", "confusion")
+BY_DEFAULT: Final = ("poll", "pure", "meters100", "latency1", "latency100", "startup", "replay", "confusion")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,11 +9,11 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
-from tests.bench.figure import Figure
-from tests.circuits import FAULTS, VIEWS, Maker, cases, expected, healthy, measured
 
 from phasewatch.electrical.supply import Supply
 from phasewatch.electrical.verdict import diagnose
+from tests.bench.figure import Figure
+from tests.circuits import FAULTS, VIEWS, Maker, cases, expected, healthy, measured
 
 NOISES_PERCENT: Final = (0.2, 0.5, 1.0)
 GOAL_WRONG_PERCENT: Final = 2.0
@@ -50,9 +50,8 @@ def _false_alarms(percent: float, draws: int) -> Figure:
     for view in VIEWS.values():
         for case in islice(cases(healthy, draw), draws):
             alarms += diagnose(measured(case.values, view, percent, draw), Supply()).verdict.code != "normal"
-    return Figure(
-        "confusion", f"false alarms on healthy boards, noise {percent} %", alarms, "", draws * len(VIEWS), goal=0
-    )
+    what = f"false alarms on healthy boards, noise {percent} %"
+    return Figure("confusion", what, "", alarms, samples=draws * len(VIEWS), goal=0)
 
 
 def _print_matrix(rows: dict[str, Counter[str]]) -> None:

@@ -1,5 +1,6 @@
 """`latency`: from the poll that first sees a change of the registers to the message at a subscriber."""
 
+import time
 from typing import Any, Final
 
 from tests.bench.cases import HEALTHY, OPEN_NEUTRAL, SDM630, words
@@ -12,9 +13,11 @@ RULES: Final[dict[str, Any]] = {"neutral_displacement": {"on_delay_s": 0, "off_d
 LONE_INTERVAL_S: Final = 0.1
 AT_A_TIME: Final = 10
 """Meters that change in one interval: far enough apart that none waits for another."""
+SETTLE_S: Final = 5.0
+"""After the service is connected: until then the first state of every point is on its way."""
 
 
-def latency(count: int, changes: int = 200) -> list[Figure]:
+def latency(count: int, changes: int = 200, settle_s: float = SETTLE_S) -> list[Figure]:
     """Measure changes between healthy and an open neutral: alerts raised and cleared by turns."""
     say(f"latency{count}: {changes} changes")
     states = {case: words(case, SDM630) for case in (HEALTHY, OPEN_NEUTRAL)}
@@ -27,6 +30,7 @@ def latency(count: int, changes: int = 200) -> list[Figure]:
         service(urls, SDM630, there, by, interval_s=interval_s, rules=RULES),
     ):
         listening.wait_for_service()
+        time.sleep(settle_s)
         late_ms = _changes(board, listening, count, changes)
     what = f"{count} meter(s), {by.name}: registers changed -> message"
     return [

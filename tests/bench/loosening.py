@@ -1,14 +1,11 @@
 """The early warning of a loosening neutral over five weeks: `python -m tests.bench.loosening [seeds]`.
 
 A week to learn, then four weeks in which the neutral's resistance grows to six times (or stays as it is), read once a
-minute by a class 0.5 meter. For each seed: the day of the alert, how loose the neutral was, and how far N had been moved.
+minute by a class 0.5 meter. For each seed: the day of the alert, how loose the neutral was, and how far N had moved.
 """
 
 import sys
 from collections.abc import Callable
-
-from tests.feeder_weeks import DAY_S, NEUTRAL_OHM, weeks
-from tests.timeline import START
 
 from phasewatch.electrical.geometry import draw
 from phasewatch.electrical.limits import Limits
@@ -18,6 +15,8 @@ from phasewatch.meters.quantities import CURRENT_N, CURRENTS
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.neutral_impedance import NeutralImpedance, Settings
 from phasewatch.rules.rule import View
+from tests.feeder_weeks import DAY_S, NEUTRAL_OHM, weeks
+from tests.timeline import START
 
 WEEKS = 5.0
 TIMES = 6.0

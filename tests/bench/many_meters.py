@@ -9,8 +9,8 @@ from tests.bench.figure import Figure, quantile, say, spread
 from tests.bench.stage import broker, meters, scratch, service
 
 INTERVAL_S: Final = 1.0
-SETTLE_S: Final = 2.0
-"""After the first poll of each meter, before the first window: connecting is not what is measured."""
+SETTLE_S: Final = 5.0
+"""After the first poll of each meter, before the first window: connecting, and the first state of every point."""
 KIB_PER_METER: Final = 100.0
 
 Account = dict[str, Any]

@@ -16,13 +16,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pymodbus.client import AsyncModbusTcpClient
-from tests.bench.cases import HEALTHY, ONE_BLOCK, SDM630, site, words
-from tests.bench.figure import Figure, say, spread
-from tests.bench.stage import meters, scratch
 
 from phasewatch.assembly import MeterPlan
 from phasewatch.library import build_site
 from phasewatch.service import Service, delivery_config, open_real_bus
+from tests.bench.cases import HEALTHY, ONE_BLOCK, SDM630, site, words
+from tests.bench.figure import Figure, say, spread
+from tests.bench.stage import meters, scratch
 
 GOAL: Final = 2.5
 NOWHERE: Final = "mqtt://127.0.0.1:9"

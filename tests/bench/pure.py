@@ -13,9 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench.cases import FOUNDING, HEALTHY, OPEN_NEUTRAL, SDM630, blocks, words
-from tests.bench.figure import Figure, say, spread
-
 from phasewatch.alerts.watch import Watch
 from phasewatch.assembly import MeterPlan, build_watch, meter_plan, supply_of
 from phasewatch.electrical.look import History
@@ -26,6 +23,8 @@ from phasewatch.meters.measuring_point import Joined, MeasuringPoint, Member
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import POINT_RULES
 from phasewatch.rules.rule import View
+from tests.bench.cases import FOUNDING, HEALTHY, OPEN_NEUTRAL, SDM630, blocks, words
+from tests.bench.figure import Figure, say, spread
 
 GOAL_US: Final = 100.0
 LEADER: Final = {"name": "incomer", "profile": SDM630, "unit_id": 1, "point": "main"}

@@ -13,6 +13,7 @@ from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+
 from tests.bench.cases import Words, site
 from tests.bench.child import Child
 from tests.bench.machine import SCRATCH

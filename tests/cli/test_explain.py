@@ -2,10 +2,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from tests.cli.program import phasewatch
 
 from phasewatch.electrical.supply import System
 from phasewatch.meters.quantities import LN, LPE
+from tests.cli.program import phasewatch
 
 FOUNDING = ("--ln", "234,234,234", "--lpe", "208,254,254")
 KEYS = {

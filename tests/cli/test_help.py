@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 import typer
-from tests.cli.program import phasewatch
 
 from phasewatch.cli.app import app
+from tests.cli.program import phasewatch
 
 ROOT: Any = typer.main.get_command(app)
 ANSWERING = ("demo", "check", "read", "explain", "meters list", "meters show")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
-from tests.cli.program import Ended, ended, first_line_of, interrupted, phasewatch, started
 
 from phasewatch.library import load_profile
 from phasewatch.meters.decode import Decoder, by_address
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.readplan import plan, tcp_cost
+from tests.cli.program import Ended, ended, first_line_of, interrupted, phasewatch, started
 
 STOP_S = 2.0
 """A command that is told to stop has ended after this."""

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.broker import free_port, mosquitto
-from tests.cli.program import SITE, ended, phasewatch, put_site, simulated, simulated_meter, started
 
 from phasewatch.simulator.unit import Fault
+from tests.broker import free_port, mosquitto
+from tests.cli.program import SITE, ended, phasewatch, put_site, simulated, simulated_meter, started
 
 NOWHERE = "tcp://127.0.0.1:1"
 RTU = "rtu:///dev/ttyUSB0?baudrate=1200"

@@ -5,7 +5,6 @@ from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.acceptance import CASES
 
 from phasewatch.electrical.explanations import EXPLANATIONS
 from phasewatch.electrical.geometry import Picture
@@ -13,6 +12,7 @@ from phasewatch.electrical.look import History
 from phasewatch.electrical.supply import Supply, System
 from phasewatch.electrical.verdict import Diagnosis, diagnose
 from phasewatch.meters.quantities import CURRENTS, VOLTAGES
+from tests.acceptance import CASES
 
 CODES = {
     *("normal", "interruption", "inputs_on_one_phase", "impossible_triangle", "neutral_swapped"),

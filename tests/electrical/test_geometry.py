@@ -4,10 +4,10 @@ from math import degrees, isclose, radians, sqrt
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.acceptance import CASES, SEED, WITHIN_DEG, WITHIN_V, Case
 
 from phasewatch.electrical.geometry import Picture, angle_deg, assumed_radius_v, draw
 from phasewatch.meters.quantities import LL, LN, LPE, NPE, VOLTAGES
+from tests.acceptance import CASES, SEED, WITHIN_DEG, WITHIN_V, Case
 
 A = rect(1.0, radians(120.0))
 Corners = tuple[complex, complex, complex]

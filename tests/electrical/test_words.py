@@ -4,7 +4,6 @@ from string import Formatter
 from typing import Any
 
 import pytest
-from tests.acceptance import A2, A3, A6, CASES, SEED, Case, thrice
 
 from phasewatch.electrical.explanations import EXPLANATIONS
 from phasewatch.electrical.supply import Supply
@@ -12,6 +11,7 @@ from phasewatch.electrical.verdict import Diagnosis, Verdict, diagnose
 from phasewatch.electrical.words import Explained, explain, readings, volts
 from phasewatch.library import load_messages
 from phasewatch.meters.quantities import LL, LN, LPE, NPE
+from tests.acceptance import A2, A3, A6, CASES, SEED, Case, thrice
 
 LANGUAGES: dict[str, dict[str, Any]] = {language: load_messages(language) for language in ("en", "zh")}
 EN = LANGUAGES["en"]

@@ -98,6 +98,39 @@ def test_an_exponent_that_says_nothing_makes_the_value_missing(exponent: int, re
     assert one("voltage_l1_n", [2301, exponent], type="u16", exponent_at=11) == reason
 
 
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [(0x00FF, 230.9), (0xFFFF, 230.9), (0x5AFF, 230.9), (0x0001, 23090.0), (0x0000, 2309.0)],
+)
+def test_an_exponent_of_eight_bits_is_the_low_byte_of_its_word(word: int, expected: float) -> None:
+    assert one("active_power_total", [2309, word], type="i16", exponent_at=11, exponent_type="i8") == expected
+
+
+def test_an_exponent_of_eight_bits_has_the_same_limits() -> None:
+    reason = "scale factor -128 is outside -10 to 10"
+    assert one("voltage_l1_n", [2309, 0x0080], type="i16", exponent_at=11, exponent_type="i8") == reason
+
+
+@pytest.mark.parametrize(
+    ("quantity", "raw", "expected"),
+    [
+        ("voltage_n_pe", -2460, 24.6),
+        ("voltage_n_pe", 2460, 24.6),
+        ("current_l1", -500, 5.0),
+        ("voltage_n_pe", -2, "the meter says not available (raw -2)"),
+    ],
+)
+def test_a_signed_register_can_stand_for_a_magnitude(quantity: str, raw: int, expected: float | str) -> None:
+    words = words_of(raw, "i16")
+    assert one(quantity, words, type="i16", scale=0.01, magnitude=True, unavailable=[-2]) == expected
+
+
+def test_a_magnitude_is_believed_as_far_down_as_up() -> None:
+    assert one("voltage_n_pe", words_of(-575.0, "f32"), type="f32", magnitude=True) == 575.0
+    reason = "implausible: -575.5 V is outside -575 to 575 V"
+    assert one("voltage_n_pe", words_of(-575.5, "f32"), type="f32", magnitude=True) == reason
+
+
 def test_one_exponent_serves_several_registers() -> None:
     meter = profile(
         registers={

@@ -3,11 +3,11 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
-from tests.timeline import START
 
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint, Member, Wiring, translation
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, FREQUENCY, LL, LN, LPE, NPE, PHASES, UNITS, VOLTAGES
 from phasewatch.meters.reading import Reading
+from tests.timeline import START
 
 TURNED = ("l2", "l3", "l1")
 SWAPPED = ("l2", "l1", "l3")

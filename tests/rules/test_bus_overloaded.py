@@ -1,10 +1,10 @@
 from collections.abc import Iterable
 
 import pytest
-from tests.rules.views import MARKS, one_of
 
 from phasewatch.rules.bus_overloaded import BusOverloaded, Settings
 from phasewatch.rules.rule import BusLoad
+from tests.rules.views import MARKS, one_of
 
 BEAT_S = 5.0
 

@@ -1,13 +1,13 @@
 from math import sqrt
 
 import pytest
-from tests.acceptance import A1, A2, A3, A10, B7, SEED, Case
-from tests.rules.views import MARKS, full, one, view
 
 from phasewatch.electrical.supply import Supply
 from phasewatch.meters.quantities import LN, NPE
 from phasewatch.rules.earth_displacement import EarthDisplacement, Settings
 from phasewatch.rules.rule import Truth
+from tests.acceptance import A1, A2, A3, A10, B7, SEED, Case
+from tests.rules.views import MARKS, full, one, view
 
 R = 230.0
 LINE = (R * sqrt(3),) * 3

@@ -1,12 +1,12 @@
 import pytest
-from tests.rules.views import BARE, EN50160, one, truths, view
-from tests.timeline import readings
 
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
 from phasewatch.library import load_limits
 from phasewatch.meters.quantities import FREQUENCY, LN
 from phasewatch.rules.frequency_deviation import FrequencyDeviation, Settings
+from tests.rules.views import BARE, EN50160, one, truths, view
+from tests.timeline import readings
 
 CHINA = load_limits("gbt")
 

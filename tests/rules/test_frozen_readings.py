@@ -1,12 +1,12 @@
 from collections.abc import Mapping
 
 import pytest
-from tests.rules.views import MARKS, one_of
-from tests.timeline import readings
 
 from phasewatch.meters.quantities import CURRENTS, LL, LN
 from phasewatch.rules.frozen_readings import FrozenReadings, Settings
 from phasewatch.rules.rule import Poll
+from tests.rules.views import MARKS, one_of
+from tests.timeline import readings
 
 
 def letters(

@@ -1,11 +1,11 @@
 import pytest
-from tests.rules.views import BARE, EN50160, full, one, truths, view
-from tests.timeline import readings
 
 from phasewatch.electrical.supply import Supply
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.interruption import Interruption, Settings
 from phasewatch.rules.rule import Truth
+from tests.rules.views import BARE, EN50160, full, one, truths, view
+from tests.timeline import readings
 
 
 @pytest.mark.parametrize(

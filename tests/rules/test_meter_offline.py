@@ -1,8 +1,8 @@
 import pytest
-from tests.rules.views import HEARD, one_of
 
 from phasewatch.rules.meter_offline import MeterOffline, Settings
 from phasewatch.rules.rule import Poll, Truth
+from tests.rules.views import HEARD, one_of
 
 
 @pytest.mark.parametrize(("poll", "truth"), [(Poll(HEARD, 1.0), Truth.CLEAR), (Poll(None, 1.0), Truth.BREACH)])

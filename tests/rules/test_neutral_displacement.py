@@ -1,9 +1,9 @@
 import pytest
-from tests.acceptance import A1, A2, A3, A4, B7, LOOSENING, SEED, Case
-from tests.rules.views import MARKS, full, one, view
 
 from phasewatch.rules.neutral_displacement import NeutralDisplacement, Settings
 from phasewatch.rules.rule import Truth
+from tests.acceptance import A1, A2, A3, A4, B7, LOOSENING, SEED, Case
+from tests.rules.views import MARKS, full, one, view
 
 BALANCED = (398.4, 398.4, 398.4)
 NOMINAL_R = 230.016

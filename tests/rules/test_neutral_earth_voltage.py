@@ -1,12 +1,12 @@
 import pytest
-from tests.acceptance import SEED
-from tests.rules.views import full, one, truths, view
-from tests.timeline import readings
 
 from phasewatch.electrical.supply import Supply, System
 from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LN, LPE, NPE
 from phasewatch.rules.neutral_earth_voltage import NeutralEarthVoltage, Settings
+from tests.acceptance import SEED
+from tests.rules.views import full, one, truths, view
+from tests.timeline import readings
 
 
 @pytest.mark.parametrize(

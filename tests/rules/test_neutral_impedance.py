@@ -5,10 +5,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from tests.acceptance import LOOSENING
-from tests.feeder_weeks import DAY_S, NEUTRAL_OHM, weeks
-from tests.rules.views import BARE, full, one, view
-from tests.timeline import START
 
 from phasewatch.electrical.geometry import draw
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
@@ -18,6 +14,10 @@ from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LN
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.neutral_impedance import BLOCK_S, NOT_JUDGED, NeutralImpedance, Settings
 from phasewatch.rules.rule import Condition, View
+from tests.acceptance import LOOSENING
+from tests.feeder_weeks import DAY_S, NEUTRAL_OHM, weeks
+from tests.rules.views import BARE, full, one, view
+from tests.timeline import START
 
 SHORT = Settings(learn_days=3.0)
 NORMAL = Verdict("normal")

@@ -1,11 +1,11 @@
 import pytest
-from tests.acceptance import A1, A2, A5, A6, A8, B3, B7, SEED, Case
-from tests.rules.views import full, one, truths, view
-from tests.timeline import readings
 
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.phase_loss import CODES, PhaseLoss, Settings
 from phasewatch.rules.rule import Truth
+from tests.acceptance import A1, A2, A5, A6, A8, B3, B7, SEED, Case
+from tests.rules.views import full, one, truths, view
+from tests.timeline import readings
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.rules.views import view
 
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.catalogue import METER_RULES, POINT_RULES, RULES
 from phasewatch.rules.rule import UNKNOWN, Condition, Truth, margin_v
+from tests.rules.views import view
 
 
 @pytest.mark.parametrize(

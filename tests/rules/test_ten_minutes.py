@@ -4,10 +4,10 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.timeline import readings
 
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.ten_minutes import TenMinutes
+from tests.timeline import readings
 
 
 def mean_after(timeline: str, step_s: float = 1.0, start_s: float = 0.0) -> float | None:
@@ -80,3 +80,10 @@ def test_a_mean_lies_between_its_samples(values: list[float]) -> None:
     mean = mean_after(f"{line} 230")
     assert mean is not None
     assert min(*values, 230.0) - 1e-6 <= mean <= max(*values, 230.0) + 1e-6
+
+
+def test_samples_of_a_fault_do_not_count() -> None:
+    block = TenMinutes(LN[0])
+    for number, reading in enumerate(readings({LN[0]: "230x570 0x30 230"})):
+        block.add(reading, valid=not 570 <= number < 600)
+    assert block.mean == pytest.approx(230.0)

@@ -3,8 +3,6 @@ from datetime import timedelta
 from math import isfinite
 
 import pytest
-from tests.rules.views import BARE, EN50160, full, truths, view
-from tests.timeline import readings
 
 from phasewatch.electrical.limits import Band, Limits
 from phasewatch.electrical.supply import Supply, System
@@ -12,6 +10,8 @@ from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.rule import Truth
 from phasewatch.rules.voltage_deviation import Settings, VoltageDeviation
+from tests.rules.views import BARE, EN50160, full, truths, view
+from tests.timeline import readings
 
 
 def limits(lower: float | None, upper: float | None) -> Limits:

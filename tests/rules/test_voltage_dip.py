@@ -1,14 +1,14 @@
 from dataclasses import replace
 
 import pytest
-from tests.rules.views import BARE, full, one, truths, view
-from tests.timeline import readings
 
 from phasewatch.electrical.supply import Supply
 from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.rule import Condition
 from phasewatch.rules.voltage_dip import Settings, VoltageDip
+from tests.rules.views import BARE, full, one, truths, view
+from tests.timeline import readings
 
 
 def last(rule: VoltageDip, notation: str, step_s: float = 1.0, start_s: float = 0.0) -> Condition:

@@ -1,9 +1,9 @@
 import pytest
-from tests.rules.views import BARE, full, one, truths, view
-from tests.timeline import readings
 
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.voltage_swell import Settings, VoltageSwell
+from tests.rules.views import BARE, full, one, truths, view
+from tests.timeline import readings
 
 
 @pytest.mark.parametrize(

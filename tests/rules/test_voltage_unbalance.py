@@ -1,12 +1,12 @@
 from math import sqrt
 
 import pytest
-from tests.rules.views import BARE, EN50160, MARKS, full, one, view
 
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply, System
 from phasewatch.library import load_limits
 from phasewatch.rules.voltage_unbalance import Settings, VoltageUnbalance
+from tests.rules.views import BARE, EN50160, MARKS, full, one, view
 
 A = complex(-0.5, sqrt(3) / 2)
 

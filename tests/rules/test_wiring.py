@@ -1,10 +1,10 @@
 import pytest
-from tests.acceptance import CASES, Case
-from tests.rules.views import full, one, view
 
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.rule import Truth
 from phasewatch.rules.wiring import CODES, Settings, Wiring
+from tests.acceptance import CASES, Case
+from tests.rules.views import full, one, view
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-from tests.timeline import START
-
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.look import History
 from phasewatch.electrical.supply import Supply
@@ -12,6 +10,7 @@ from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LL, LN, LPE
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.rule import Condition, Rule, Truth, View
+from tests.timeline import START
 
 EN50160 = load_limits("en50160")
 BARE = Limits(id="bare", standard="none", title="limits nothing")

@@ -10,14 +10,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from tests.broker import Subscriber
-from tests.service.site import HEALTHY, SDM630
-
 from phasewatch.library import LoadedSite, load_profile
 from phasewatch.meters.profile import Profile
 from phasewatch.service import Service, delivery_config
 from phasewatch.simulator.server import Server
 from phasewatch.simulator.unit import Fault, Unit
+from tests.broker import Subscriber
+from tests.service.site import HEALTHY, SDM630
 
 
 def _with_nan(profile: Profile) -> Profile:

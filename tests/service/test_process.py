@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from phasewatch.simulator.unit import Fault
 from tests.broker import Mosquitto, Subscriber, mosquitto, subscriber, wait_until
 from tests.service.plant import Plant, bodies, plant, transitions
 from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site_dict
-
-from phasewatch.simulator.unit import Fault
 
 AVAILABILITY = "phasewatch/plant/availability"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.broker import Line, Seen, mosquitto, subscriber, wait_until
-from tests.bus import FakeBus
-from tests.service.plant import Plant, Running, bodies, plant, running, transitions
-from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
 
 from phasewatch.adapters.modbus import NoReply
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.service import Service, SystemClock
 from phasewatch.simulator.unit import Fault
+from tests.broker import Line, Seen, mosquitto, subscriber, wait_until
+from tests.bus import FakeBus
+from tests.service.plant import Plant, Running, bodies, plant, running, transitions
+from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
 
 BASE = "phasewatch/plant"
 FAULTS = {

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
-from tests.broker import Seen, Subscriber, amqtt_broker, mosquitto, subscriber, wait_until
-from tests.service.plant import bodies, plant, running, transitions
-from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
 
 from phasewatch.library import LoadedSite
 from phasewatch.meters.quantities import CURRENT_N, FREQUENCY, LN
+from tests.broker import Seen, Subscriber, amqtt_broker, mosquitto, subscriber, wait_until
+from tests.service.plant import bodies, plant, running, transitions
+from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
 
 TEXT, NUMBER, MAYBE_TEXT, MAYBE_NUMBER = (str,), (int, float), (str, type(None)), (int, float, type(None))
 EVENT: Mapping[str, tuple[type, ...]] = {

@@ -9,6 +9,7 @@ from phasewatch.alerts.lifecycle import Delays, Life, State, step
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules.rule import Condition, Truth
 
+_CLEAR, _NO_BREACH = State.CLEAR, Truth.CLEAR
 _RANK: Final[dict[Severity, int]] = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 
 
@@ -43,7 +44,8 @@ class Desk:
         """
         alert = self.alert(key)
         truth = condition.truth(alert.life.standing)
-        if alert.life.state is State.CLEAR and (truth is Truth.CLEAR or _still_unknown(alert, truth)):
+        resting = alert.life.state is _CLEAR and alert.waiting is None
+        if resting and (truth is _NO_BREACH or _still_unknown(alert, truth)):
             return ()  # most conditions of most readings: nothing can change
         return self._judge(alert, condition, truth, delays, scene, held_by)
 
@@ -51,8 +53,13 @@ class Desk:
         self, alert: Alert, condition: Condition, truth: Truth, delays: Delays, scene: Scene, held_by: Alert | None
     ) -> Iterator[Event]:
         if held_by is not None:
+            _wait(alert, condition, delays, held_by)
             yield from self._hold(alert, truth, held_by, scene)
             return
+        if alert.waiting is not None:
+            alert.condition, alert.waiting = alert.waiting, None
+            yield from self._live(alert, Truth.BREACH, delays, scene)
+            truth = condition.truth(alert.life.standing)
         if truth is Truth.UNKNOWN:
             yield from self._doubt(alert, delays, scene)
         else:

@@ -26,6 +26,8 @@ class State(Enum):
     CLEARING = "clearing"
 
 
+_STANDING: Final = (State.ACTIVE, State.CLEARING)
+
 TABLE: Final[dict[tuple[State, Truth], State]] = {
     (State.CLEAR, Truth.CLEAR): State.CLEAR,
     (State.CLEAR, Truth.BREACH): State.PENDING,
@@ -77,7 +79,7 @@ class Life:
     @property
     def standing(self) -> bool:
         """Whether the alert has been raised and not cleared."""
-        return self.state is State.ACTIVE or self.state is State.CLEARING
+        return self.state in _STANDING
 
 
 def step(life: Life, truth: Truth, at_s: float, delays: Delays) -> Life:

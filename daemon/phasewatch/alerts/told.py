@@ -10,7 +10,6 @@ from phasewatch.electrical.verdict import Diagnosis
 from phasewatch.electrical.words import Messages, explain
 from phasewatch.meters.quantities import phase_name
 
-
 _DECIMALS: Final = {"Hz": 2, "s": 0, "ohm": 3}
 """Decimals of a number in a sentence, by unit; 1 for the others."""
 

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from phasewatch.assembly import MeterPlan, meter_plan, point_names, supply_of
 from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.probe import poll_once, reach_broker
+from phasewatch.electrical.limits import Band
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.readplan import bus_ms
 
@@ -73,8 +74,9 @@ def _overloads(path: Path, buses: list[dict[str, Any]]) -> Iterator[str]:
 
 def _limits(loaded: LoadedSite, point: str) -> dict[str, Any]:
     supply, limits = supply_of(loaded, point), loaded.limits[loaded.site.supply_of(point).limits]
-    low, high = limits.voltage_deviation[0].bounds(supply.nominal_v) if limits.voltage_deviation else (None, None)
-    unbalance = limits.voltage_unbalance[0].limit_percent if limits.voltage_unbalance else None
+    band = Band(lower_percent=supply.low_percent, upper_percent=supply.high_percent, source=limits.standard)
+    low, high = band.bounds(supply.nominal_v)
+    other_measure = any(limit.measure != "u2" for limit in limits.voltage_unbalance[:1])
     return {
         "point": point,
         "nominal_v": supply.nominal_v,
@@ -82,7 +84,7 @@ def _limits(loaded: LoadedSite, point: str) -> dict[str, Any]:
         "limits": limits.standard,
         "low_v": low,
         "high_v": high,
-        "u2_percent": unbalance,
+        "u2_percent": None if other_measure else supply.u2_limit_percent,
         "resolution_v": round(supply.resolution_v, 2),
     }
 

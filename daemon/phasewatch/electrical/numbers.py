@@ -6,7 +6,6 @@ from typing import Any, Final
 from phasewatch.electrical.geometry import angle_deg
 from phasewatch.electrical.verdict import Diagnosis
 
-
 SHORTEST_V: Final = 0.05
 """What is shorter has no direction."""
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from operator import itemgetter
 from typing import Final
 
-from phasewatch.meters.profile import Example, Profile, Register
+from phasewatch.meters.profile import Example, ExponentType, Profile, Register
 from phasewatch.meters.quantities import FREQUENCY, LL, UNITS, VOLTAGES
 
 PLAUSIBLE_TIMES_NOMINAL: Final = 2.5
@@ -33,6 +33,8 @@ SCALE_LIMITS: Final = (1e-12, 1e12)
 
 NOT_READ: Final = "not read"
 
+EXPONENT_CODES: Final = {"i16": "h", "i8": "xb"}
+
 STRUCT_CODES: Final = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "f32": "f", "u64": "Q", "i64": "q", "f64": "d"}
 
 Words = Mapping[int, int]
@@ -55,6 +57,7 @@ class _Field:
     high: float
     exponent: int | None
     """Place of the exponent in the tuple of raw numbers."""
+    magnitude: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ def _decode(layout: _Layout, words: Words, values: dict[str, float], missing: di
         else:
             value = _raised(field, raw, int(raws[field.exponent]))
         if field.low <= value <= field.high and raw not in field.markers:
-            values[field.name] = value
+            values[field.name] = abs(value) if field.magnitude else value
         else:
             missing[field.name] = _reason(field, raw, value, raws)
 
@@ -186,21 +189,24 @@ def _exponent_reason(exponent: int) -> str:
 
 def _layout(profile: Profile, names: tuple[str, ...], nominal_v: float) -> _Layout:
     registers = [profile.registers[name] for name in names]
-    exponents = tuple(dict.fromkeys(r.exponent_at for r in registers if r.exponent_at is not None))
-    places = {address: len(names) + n for n, address in enumerate(exponents)}
+    exponents = dict.fromkeys((r.exponent_at, r.exponent_type) for r in registers if r.exponent_at is not None)
+    places = {exponent: len(names) + n for n, exponent in enumerate(exponents)}
     fields = (_field(name, r, nominal_v, places) for name, r in zip(names, registers, strict=True))
-    addresses = [a for r in registers for a in _addresses(r, r.word_order or profile.word_order)] + list(exponents)
-    codes = "".join(STRUCT_CODES[r.type] for r in registers) + "h" * len(exponents)
+    addresses = [a for r in registers for a in _addresses(r, r.word_order or profile.word_order)]
+    addresses += [address for address, _ in exponents]
+    codes = "".join([STRUCT_CODES[r.type] for r in registers] + [EXPONENT_CODES[kind] for _, kind in exponents])
     return _Layout(tuple(fields), _pick(addresses), struct.Struct(f">{len(addresses)}H"), struct.Struct(">" + codes))
 
 
-def _field(name: str, register: Register, nominal_v: float, places: dict[int, int]) -> _Field:
+def _field(name: str, register: Register, nominal_v: float, places: dict[tuple[int, ExponentType], int]) -> _Field:
     if not SCALE_LIMITS[0] <= abs(register.scale) <= SCALE_LIMITS[1]:
         raise ProfileError(f"registers.{name}.scale: {register.scale} is no scale; give a number such as 0.1")
     scale = Fraction(repr(register.scale))  # 0.1 is meant as 1/10: an exact quotient adds no float noise
     low, high = plausible_range(name, nominal_v)
-    exponent = None if register.exponent_at is None else places[register.exponent_at]
-    return _Field(name, scale.numerator, scale.denominator, _markers(name, register), low, high, exponent)
+    markers = _markers(name, register)
+    exponent = None if register.exponent_at is None else places[register.exponent_at, register.exponent_type]
+    low = -high if register.magnitude else low
+    return _Field(name, scale.numerator, scale.denominator, markers, low, high, exponent, register.magnitude)
 
 
 def plausible_range(quantity: str, nominal_v: float) -> tuple[float, float]:

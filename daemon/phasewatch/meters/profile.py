@@ -17,6 +17,7 @@ Address = Annotated[int, Field(ge=0, le=0xFFFF)]
 FunctionCode = Literal[3, 4]
 ValueType = Literal["u16", "i16", "u32", "i32", "f32", "u64", "i64", "f64"]
 WordOrder = Literal["big", "little"]
+ExponentType = Literal["i16", "i8"]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -41,7 +42,11 @@ class Register(Part):
     unavailable: tuple[int | float, ...] = ()
     """Raw numbers (before scaling) that mean "not available"."""
     exponent_at: Address | None = None
-    """Address of a signed 16-bit power of ten that multiplies the value (SunSpec, mantissa and exponent maps)."""
+    """Address of a signed power of ten that multiplies the value (SunSpec, mantissa and exponent maps)."""
+    exponent_type: ExponentType = "i16"
+    """`i8`: only the low byte of that word counts."""
+    magnitude: bool = False
+    """The raw number has a sign, of direction or phase, that the quantity has not: its magnitude counts."""
     window_s: float | None = Field(default=None, gt=0)
     """Averaging window of this register; None: the profile's."""
     note: str | None = None

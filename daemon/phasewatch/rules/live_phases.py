@@ -24,7 +24,13 @@ class LivePhase(NamedTuple):
 def live_phases(view: View) -> list[LivePhase]:
     """Return the phases of a point; the high leg of a delta has sqrt3 of the others' nominal voltage."""
     nominal_v, values = view.diagnosis.supply.nominal_v, view.reading.values
-    high = max(LN, key=lambda name: values.get(name, 0.0)) if view.diagnosis.supply.system == "high_leg" else None
+    if view.diagnosis.supply.system != "high_leg":
+        return [
+            LivePhase(slug, values.get(name), nominal_v)
+            for slug, name, live in zip(PHASES, LN, view.live_from_start, strict=True)
+            if live
+        ]
+    high = max(LN, key=lambda name: values.get(name, 0.0))
     return [
         LivePhase(slug, values.get(name), SQRT3 * nominal_v if name == high else nominal_v)
         for slug, name, live in zip(PHASES, LN, view.live_from_start, strict=True)

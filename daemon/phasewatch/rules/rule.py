@@ -21,6 +21,10 @@ class Truth(Enum):
     UNKNOWN = "unknown"
 
 
+# Names of their own: to look a member up in its Enum costs more than all else here.
+_BREACH, _CLEAR, _UNKNOWN = Truth.BREACH, Truth.CLEAR, Truth.UNKNOWN
+
+
 class Condition(NamedTuple):
     """What one rule says of one point, or of one phase of it, at one moment."""
 
@@ -47,9 +51,9 @@ class Condition(NamedTuple):
     def truth(self, active: bool) -> Truth:
         """Return the truth for an alert that is (or is not) standing: the hysteresis."""
         if self.breached is None or self.cleared is None:
-            return Truth.UNKNOWN
+            return _UNKNOWN
         breach = not self.cleared if active else self.breached
-        return Truth.BREACH if breach else Truth.CLEAR
+        return _BREACH if breach else _CLEAR
 
 
 UNKNOWN = Condition(None, None)

@@ -27,13 +27,13 @@ class TenMinutes:
         self.mean: float | None = None
         """Mean of the last finished block; None until one was covered, and after one that was not."""
 
-    def add(self, reading: Reading) -> float | None:
-        """Add a sample (or its absence) and return the mean in force."""
+    def add(self, reading: Reading, valid: bool = True) -> float | None:
+        """Add a sample (or its absence) and return the mean in force; one that is not valid is as good as absent."""
         block = int(reading.at.timestamp()) // BLOCK_S
         if block != self._block:
             self._finish(follows=block == self._block + 1)
             self._block = block
-        value = reading.values.get(self._quantity)
+        value = reading.values.get(self._quantity) if valid else None
         if value is None:
             self._last_s = None
             return self.mean

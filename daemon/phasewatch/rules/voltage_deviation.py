@@ -9,12 +9,16 @@ from pydantic import Field
 from phasewatch.electrical.limits import Band
 from phasewatch.electrical.severity import RISE_PERCENT, SAG_PERCENT, Severity, band
 from phasewatch.meters.quantities import LN, PHASES
+from phasewatch.rules import neutral_displacement, phase_loss, wiring
 from phasewatch.rules.allowed_band import allowed_band
 from phasewatch.rules.live_phases import LivePhase, live_phases
 from phasewatch.rules.rule import Condition, RuleSettings, View
 from phasewatch.rules.ten_minutes import TenMinutes
 
 TEN_PERCENT: Final = Band(lower_percent=-10, upper_percent=10, source="EN 50160")
+
+FAULTS: Final = phase_loss.CODES | neutral_displacement.CODES | wiring.CODES | {"interruption"}
+"""Verdicts on voltages that are not those of the supply in operation."""
 
 
 class Settings(RuleSettings):
@@ -37,8 +41,10 @@ class VoltageDeviation:
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield one condition a phase; a phase that the point does not have has none."""
         allowed, source = self._band(view)
+        # A mean over a fault would be an alert of its own when the fault is long gone (flagging in IEC 61000-4-30).
+        valid = view.diagnosis.verdict.code not in FAULTS
         for phase in live_phases(view):
-            mean_v = self._means[phase.slug].add(view.reading)
+            mean_v = self._means[phase.slug].add(view.reading, valid)
             if phase.value_v is None:
                 yield Condition(None, None, phase.slug)
             else:
@@ -52,7 +58,9 @@ class VoltageDeviation:
         lower, upper = -inf if low_v is None else low_v, inf if high_v is None else high_v
         # In a band narrower than the hysteresis an alert could never clear.
         margin_v = min(self.settings.hysteresis_percent / 100.0 * nominal_v, (upper - lower) / 4.0)
-        worst_v = value_v if mean_v is None else max(value_v, mean_v, key=lambda v: max(v - upper, lower - v))
+        worst_v = value_v
+        if mean_v is not None and max(mean_v - upper, lower - mean_v) > max(value_v - upper, lower - value_v):
+            worst_v = mean_v
         high = worst_v - upper > lower - worst_v
         limit_v = upper if high else lower
         clear_v = limit_v - margin_v if high else limit_v + margin_v

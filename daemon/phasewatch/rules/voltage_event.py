@@ -4,13 +4,16 @@ Source: IEC 61000-4-30 §5.4 (polyphase events, hysteresis 2 %). Deviation: a po
 so an event is at least as deep and at least as long as it looks, and one between two polls is not seen.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from pydantic import Field
 
+from phasewatch.meters.quantities import LN
 from phasewatch.rules.live_phases import LivePhase, live_phases
-from phasewatch.rules.rule import RuleSettings, View
+from phasewatch.rules.rule import Condition, RuleSettings, View
 from phasewatch.rules.sliding_reference import SlidingReference
 
 HYSTERESIS_PERCENT: Final = 2.0
@@ -36,23 +39,18 @@ class Edge(NamedTuple):
     limit_v: float
     clear_v: float
     reference_v: float
-    sign: float
-    """-1 for a dip, 1 for a swell."""
-
-    @property
-    def beyond_v(self) -> float:
-        """How far beyond the limit; negative inside."""
-        return self.sign * (self.value_v - self.limit_v)
-
-    @property
-    def back(self) -> bool:
-        """Whether the phase is past the clear limit."""
-        return self.sign * (self.value_v - self.clear_v) <= 0.0
+    beyond_v: float
+    """How far beyond the limit; negative inside."""
+    back: bool
+    """Whether the phase is past the clear limit."""
 
     @property
     def percent(self) -> float:
         """The value in percent of its reference."""
         return 100.0 * self.value_v / self.reference_v
+
+
+_beyond_v, _back = attrgetter("beyond_v"), attrgetter("back")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +77,30 @@ class VoltageEvent:
         self._reference = SlidingReference()
         self._since_s: float | None = None
 
+    def at_rest(self, view: View, limit_percent: float) -> Condition | None:
+        """Return the condition while nothing happens, which is nearly always; None where `look` has to tell."""
+        values, supply = view.reading.values, view.diagnosis.supply
+        if self._since_s is not None or self._settings.sliding_reference or supply.system == "high_leg":
+            return None
+        if not all(view.live_from_start) or any(name not in values for name in LN):
+            return None
+        phases = [values[name] for name in LN]
+        worst_v = min(phases) if self._sign < 0.0 else max(phases)
+        limit_v = limit_percent / 100.0 * supply.nominal_v
+        clear_v = limit_v - self._sign * self._hysteresis_percent(view) / 100.0 * supply.nominal_v
+        if self._sign * (worst_v - clear_v) > 0.0:
+            return None
+        return Condition(False, True, None, worst_v, limit_v, clear_v, "V")
+
     def look(self, view: View, limit_percent: float) -> Polyphase | None:
         """Return how the phases stand; None where none is read."""
         phases = live_phases(view)
-        edges = [edge for phase in phases if (edge := self._edge(view, phase, limit_percent)) is not None]
+        edges = list(self._edges(view, phases, limit_percent))
         if not edges:
             return None
         missing = None if len(edges) < len(phases) else False
         beyond = tuple(edge.phase.name for edge in edges if edge.beyond_v > 0.0)
-        not_back = any(not edge.back for edge in edges)
+        not_back = not all(map(_back, edges))
         at_s, before_s = view.reading.monotonic_s, self._since_s
         if beyond and before_s is None:
             self._since_s = at_s
@@ -95,7 +108,7 @@ class VoltageEvent:
             self._since_s = None
         self._follow(edges, at_s)
         return Polyphase(
-            worst=max(edges, key=lambda edge: edge.beyond_v),
+            worst=max(edges, key=_beyond_v),
             beyond=beyond,
             breached=True if beyond else missing,
             cleared=False if not_back else (None if missing is None else True),
@@ -104,15 +117,23 @@ class VoltageEvent:
             ended=before_s is not None and self._since_s is None,
         )
 
-    def _edge(self, view: View, phase: LivePhase, limit_percent: float) -> Edge | None:
-        if phase.value_v is None:
-            return None
-        reference_v = self._reference.of(phase) if self._settings.sliding_reference else phase.nominal_v
-        limit_v = limit_percent / 100.0 * reference_v
-        preset, own = view.limits.hysteresis, self._settings.hysteresis_percent
-        percent = own if own is not None else preset.percent if preset is not None else HYSTERESIS_PERCENT
-        clear_v = limit_v - self._sign * percent / 100.0 * phase.nominal_v
-        return Edge(phase, phase.value_v, limit_v, clear_v, reference_v, self._sign)
+    def _edges(self, view: View, phases: Iterable[LivePhase], limit_percent: float) -> Iterator[Edge]:
+        """Yield the phases that are read."""
+        sign, sliding = self._sign, self._settings.sliding_reference
+        percent = self._hysteresis_percent(view)
+        for phase in phases:
+            value_v = phase.value_v
+            if value_v is None:
+                continue
+            reference_v = self._reference.of(phase) if sliding else phase.nominal_v
+            limit_v = limit_percent / 100.0 * reference_v
+            clear_v = limit_v - sign * percent / 100.0 * phase.nominal_v
+            beyond_v, back = sign * (value_v - limit_v), sign * (value_v - clear_v) <= 0.0
+            yield Edge(phase, value_v, limit_v, clear_v, reference_v, beyond_v, back)
+
+    def _hysteresis_percent(self, view: View) -> float:
+        own, preset = self._settings.hysteresis_percent, view.limits.hysteresis
+        return own if own is not None else preset.percent if preset is not None else HYSTERESIS_PERCENT
 
     def _follow(self, edges: list[Edge], at_s: float) -> None:
         """Let the reference follow; an event of the other direction freezes it as well."""

@@ -42,6 +42,10 @@ class VoltageSwell:
             return
         own, preset = self.settings.limit_percent, view.limits.voltage_swell
         percent = own if own is not None else preset.percent if preset is not None else LIMIT_PERCENT
+        quiet = self._event.at_rest(view, percent)
+        if quiet is not None:
+            yield quiet
+            return
         seen = self._event.look(view, percent)
         if seen is None:
             yield UNKNOWN
