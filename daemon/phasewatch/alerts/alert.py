@@ -62,6 +62,11 @@ class Alert:
     """Monotonic times of the last raises."""
 
     @property
+    def at_rest(self) -> bool:
+        """Whether the alert is clear and has nothing left to tell."""
+        return self.life.state is State.CLEAR and self.waiting is None
+
+    @property
     def chattering(self) -> bool:
         """Whether the alert comes and goes too fast to act on."""
         return len(self.raises) == CHATTER_RAISES and self.raises[-1] - self.raises[0] <= CHATTER_WINDOW_S

@@ -75,12 +75,13 @@ class BusWatch:
             self._answering.discard(meter.name)
         else:
             self._answering.add(meter.name)
-        poll = Poll(reading, monotonic_s, meter.refresh_s, failure, self.silent)
+        silent = self.silent
+        poll = Poll(reading, monotonic_s, meter.refresh_s, failure, silent)
         scene = Scene(
             at,
             monotonic_s,
             lambda alert, transition: self._tell(alert, transition, at),
-            tuple(one.name for one in self.meters) if self.silent else (meter.name,),
+            tuple(one.name for one in self.meters) if silent else (meter.name,),
             reading.values if reading is not None else {},
             meter.interval_s,
             meter.window_s,

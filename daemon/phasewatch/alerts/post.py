@@ -1,7 +1,7 @@
 """A post: one rule at one subject. Posts of a subject are judged in order, causes first."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic
 
 from phasewatch.alerts.alert import Alert, Key
@@ -19,6 +19,8 @@ class Post(Generic[Seen]):
     rule: RuleOf[Seen]
     key: Key
     delays: Delays
+    alerts: dict[str | None, Alert] = field(default_factory=dict, compare=False)
+    """The desk's alerts of this rule by phase, so that a poll need not look them up."""
 
 
 def judge(
@@ -27,15 +29,18 @@ def judge(
     """Judge what is seen by every post; `held`: the rules that an alert elsewhere explains, and that alert."""
     holders: dict[str, Alert] = dict(held or ())
     for post in posts:
-        name = post.key.rule
-        holder = holders.get(name)
+        holder = holders.get(post.key.rule)
         for condition in post.rule.judge(seen):
-            key = post.key if condition.phase is None else Key(post.key.subject, name, condition.phase)
-            events = desk.judge(key, condition, post.delays, scene, holder)
-            if not events:
-                continue  # it is clear and stays so: it explains nothing
-            yield from events
+            alert = post.alerts.get(condition.phase) or _alert(post, desk, condition.phase)
+            if condition.breached is False and alert.at_rest:
+                continue  # most conditions of most readings: it is clear and stays so, and explains nothing
+            yield from desk.judge(alert.key, condition, post.delays, scene, holder)
             if holder is None:
-                root = desk.alert(key)
-                for explained in explains(root):
-                    holders.setdefault(explained, root)
+                for explained in explains(alert):
+                    holders.setdefault(explained, alert)
+
+
+def _alert(post: Post[Seen], desk: Desk, phase: str | None) -> Alert:
+    key = post.key if phase is None else Key(post.key.subject, post.key.rule, phase)
+    alert = post.alerts[phase] = desk.alert(key)
+    return alert

@@ -109,9 +109,13 @@ class Limits(Part):
 
     def deviation_band(self, system: System | None) -> Band | None:
         """Return the voltage band of everyday operation on a kind of supply; None where the standard has none."""
-        own = (band for band in self.voltage_deviation if band.systems is not None and system in band.systems)
-        general = (band for band in self.voltage_deviation if band.systems is None)
-        return next(own, None) or next(general, None)
+        general: Band | None = None
+        for band in self.voltage_deviation:
+            if band.systems is None:
+                general = general or band
+            elif system in band.systems:
+                return band
+        return general
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:

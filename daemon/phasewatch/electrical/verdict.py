@@ -6,6 +6,7 @@ from typing import Final
 
 from phasewatch.electrical.explanations import EXPLANATIONS, Explanation
 from phasewatch.electrical.geometry import Picture, Triple, draw
+from phasewatch.electrical.health import surely_normal
 from phasewatch.electrical.look import History, Look
 from phasewatch.electrical.severity import Severity, severity_of
 from phasewatch.electrical.signatures import applicable
@@ -43,6 +44,9 @@ class Verdict:
         return EXPLANATIONS[self.code]
 
 
+NORMAL: Final = Verdict("normal")
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """A picture and the verdict on it."""
@@ -67,16 +71,19 @@ def diagnose(values: Mapping[str, float], supply: Supply, history: History | Non
 def _verdict(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Verdict:
     if picture.phase_neutral is None:
         return Verdict("not_enough_data")
-    look = _look(picture, values, supply, history)
+    if surely_normal(picture, supply):
+        return NORMAL
+    look = look_at(picture, values, supply, history)
     for signature in applicable(supply.system):
         match = signature(look)
         if match is not None:
             phases = tuple(phase_name(PHASES[i]) for i in match.phases)
             return Verdict(match.code, phases, severity_of(match, look))
-    return Verdict("normal")
+    return NORMAL
 
 
-def _look(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Look:
+def look_at(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Look:
+    """Return the picture in per unit, as the signatures want it."""
     n = None if picture.neutral is None else abs(picture.neutral)
     c1, c2, c3 = CURRENTS
     return Look(

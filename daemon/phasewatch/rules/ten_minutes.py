@@ -4,6 +4,7 @@ Source: IEC 61000-4-30 (10-minute aggregation is aligned to the clock). Deviatio
 contiguous 10/12-cycle values, so it is not a class A or S measurement.
 """
 
+from datetime import UTC, datetime, timedelta
 from math import sqrt
 from typing import Final
 
@@ -14,6 +15,9 @@ COVERAGE: Final = 0.9
 """Share of a block that valid samples must cover before there is a mean."""
 LONGEST_GAP_S: Final = 10.0
 """A sample speaks for the time since the one before it, up to this."""
+_BLOCK: Final = timedelta(seconds=BLOCK_S)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class TenMinutes:
@@ -22,6 +26,7 @@ class TenMinutes:
     def __init__(self, quantity: str) -> None:
         self._quantity = quantity
         self._block = -1
+        self._begin = self._end = _NEVER
         self._last_s: float | None = None
         self._weighted = self._covered_s = 0.0
         self.mean: float | None = None
@@ -29,10 +34,8 @@ class TenMinutes:
 
     def add(self, reading: Reading, valid: bool = True) -> float | None:
         """Add a sample (or its absence) and return the mean in force; one that is not valid is as good as absent."""
-        block = int(reading.at.timestamp()) // BLOCK_S
-        if block != self._block:
-            self._finish(follows=block == self._block + 1)
-            self._block = block
+        if not self._begin <= reading.at < self._end:
+            self._enter(reading.at)
         value = reading.values.get(self._quantity) if valid else None
         if value is None:
             self._last_s = None
@@ -43,6 +46,12 @@ class TenMinutes:
             self._covered_s += weight_s
         self._last_s = reading.monotonic_s
         return self.mean
+
+    def _enter(self, at: datetime) -> None:
+        block = int(at.timestamp()) // BLOCK_S
+        self._finish(follows=block == self._block + 1)
+        self._block, self._begin = block, _EPOCH + block * _BLOCK
+        self._end = self._begin + _BLOCK
 
     def _finish(self, follows: bool) -> None:
         covered = follows and self._covered_s >= COVERAGE * BLOCK_S

@@ -20,6 +20,9 @@ TEN_PERCENT: Final = Band(lower_percent=-10, upper_percent=10, source="EN 50160"
 FAULTS: Final = phase_loss.CODES | neutral_displacement.CODES | wiring.CODES | {"interruption"}
 """Verdicts on voltages that are not those of the supply in operation."""
 
+Held = tuple[float, float, float]
+"""Lower limit, upper limit and margin, V."""
+
 
 class Settings(RuleSettings):
     """Limits in percent of nominal, signed; None: those of the preset, or 10 %."""
@@ -41,6 +44,7 @@ class VoltageDeviation:
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield one condition a phase; a phase that the point does not have has none."""
         allowed, source = self._band(view)
+        held: dict[float, Held] = {}
         # A mean over a fault would be an alert of its own when the fault is long gone (flagging in IEC 61000-4-30).
         valid = view.diagnosis.verdict.code not in FAULTS
         for phase in live_phases(view):
@@ -48,16 +52,22 @@ class VoltageDeviation:
             if phase.value_v is None:
                 yield Condition(None, None, phase.slug)
             else:
-                yield self._condition(phase, phase.value_v, mean_v, allowed, source)
+                bounds = held.get(phase.nominal_v)
+                if bounds is None:
+                    bounds = held[phase.nominal_v] = self._held(allowed, phase.nominal_v)
+                yield self._condition(phase, phase.value_v, mean_v, bounds, source)
 
-    def _condition(
-        self, phase: LivePhase, value_v: float, mean_v: float | None, allowed: Band, source: str | None
-    ) -> Condition:
-        nominal_v = phase.nominal_v
+    def _held(self, allowed: Band, nominal_v: float) -> Held:
         low_v, high_v = allowed.bounds(nominal_v)
         lower, upper = -inf if low_v is None else low_v, inf if high_v is None else high_v
         # In a band narrower than the hysteresis an alert could never clear.
-        margin_v = min(self.settings.hysteresis_percent / 100.0 * nominal_v, (upper - lower) / 4.0)
+        return lower, upper, min(self.settings.hysteresis_percent / 100.0 * nominal_v, (upper - lower) / 4.0)
+
+    def _condition(
+        self, phase: LivePhase, value_v: float, mean_v: float | None, bounds: Held, source: str | None
+    ) -> Condition:
+        nominal_v = phase.nominal_v
+        lower, upper, margin_v = bounds
         worst_v = value_v
         if mean_v is not None and max(mean_v - upper, lower - mean_v) > max(value_v - upper, lower - value_v):
             worst_v = mean_v
