@@ -23,7 +23,6 @@ from tests.bench.figure import Figure, say, spread
 
 GOAL_US: Final = 100.0
 """10,000 rows a second."""
-ROUNDS: Final = 3
 SHORT: Final = 1000
 FAULT_EVERY: Final = 600
 """Rows; the last sixth of each such stretch has an open neutral."""
@@ -43,23 +42,23 @@ class Cost(NamedTuple):
     memory_mb: float
 
 
-def replay(rows: int = 100_000) -> list[Figure]:
+def replay(rows: int = 100_000, rounds: int = 3) -> list[Figure]:
     """Measure a healthy and an eventful recording."""
     with TemporaryDirectory() as directory:
         config = Path(directory) / "site.yaml"
         config.write_text(SITE, encoding="utf-8")
-        return [figure for eventful in (False, True) for figure in _figures(config, rows, eventful)]
+        return [figure for eventful in (False, True) for figure in _figures(config, rows, rounds, eventful)]
 
 
-million = partial(replay, 1_000_000)
+million = partial(replay, 1_000_000, 1)
 
 
-def _figures(config: Path, rows: int, eventful: bool) -> Iterator[Figure]:
+def _figures(config: Path, rows: int, rounds: int, eventful: bool) -> Iterator[Figure]:
     what = f"{rows} rows, {'a fault every 10 minutes' if eventful else 'healthy'}"
     short, long = (_recording(config.parent, count, eventful) for count in (SHORT, rows))
     costs = []
-    for number in range(ROUNDS):
-        say(f"replay: {what}, round {number + 1} of {ROUNDS}")
+    for number in range(rounds):
+        say(f"replay: {what}, round {number + 1} of {rounds}")
         costs.append((_run(short, config), _run(long, config)))
     each_us = [1e6 * (all_of.cpu_s - few.cpu_s) / (rows - SHORT) for few, all_of in costs]
     yield spread("replay", f"{what}: CPU a row", "us", each_us, GOAL_US)

@@ -247,6 +247,6 @@ def _progress(table: Table) -> Iterator[Any]:
         yield lambda: None
         return
     begin_s = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True, disable=False) as bar:
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
         task = bar.add_task("replay", total=1.0, visible=False)
         yield lambda: bar.update(task, completed=table.position(), visible=time.monotonic() - begin_s > _SHOW_AFTER_S)

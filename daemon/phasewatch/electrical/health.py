@@ -15,12 +15,14 @@ SMALL_RESIDUAL: Final = 0.015
 """Per unit of nominal: what the scale and the distances may leave over."""
 SMALL_DIRECT_V: Final = 2.0
 """A direct N-PE reading below this is neither harmonics nor a displacement."""
+_OTHER_SHAPES: Final = ("split_phase", "high_leg", "single_phase")
+"""Supplies that three equal phases are not."""
 
 
 def surely_normal(picture: Picture, supply: Supply) -> bool:
     """Return whether the picture is so healthy that no signature can hold."""
     v, line, neutral = picture.phase_neutral, picture.line, picture.neutral
-    if v is None or line is None or neutral is None or picture.u2_percent is None:
+    if v is None or line is None or neutral is None or picture.u2_percent is None or supply.system in _OTHER_SHAPES:
         return False
     nominal_v, share = supply.nominal_v, NEAR_PERCENT / 100.0
     low_v, high_v = nominal_v * (1.0 - share), nominal_v * (1.0 + share)
