@@ -4,16 +4,18 @@ Source: IEC 61000-4-30 §5.4 (polyphase events, hysteresis 2 %). Deviation: a po
 so an event is at least as deep and at least as long as it looks, and one between two polls is not seen.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from pydantic import Field
 
+from phasewatch.electrical.limits import Threshold
+from phasewatch.electrical.severity import Severity
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.live_phases import LivePhase, live_phases
-from phasewatch.rules.rule import Condition, RuleSettings, View
+from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
 from phasewatch.rules.sliding_reference import SlidingReference
 
 HYSTERESIS_PERCENT: Final = 2.0
@@ -29,6 +31,20 @@ class Settings(RuleSettings):
     on_delay_s: float = Field(default=0.0, ge=0)
     off_delay_s: float = Field(default=0.0, ge=0)
     on_polls: int = Field(default=1, ge=1)
+
+
+class Limit(NamedTuple):
+    """The share of the reference at which an event begins, and whose number that is."""
+
+    percent: float
+    source: str | None
+
+
+def limit_in_force(own: float | None, preset: Threshold | None, otherwise: float) -> Limit:
+    """Return the user's own limit, else the preset's, else what is usual."""
+    if own is not None:
+        return Limit(own, None)
+    return Limit(otherwise, None) if preset is None else Limit(preset.percent, preset.source)
 
 
 class Edge(NamedTuple):
@@ -76,6 +92,31 @@ class VoltageEvent:
         self._sign, self._settings = sign, settings
         self._reference = SlidingReference()
         self._since_s: float | None = None
+
+    def judge(self, view: View, limit: Limit, weigh: Callable[[Polyphase, View], Severity]) -> Iterator[Condition]:
+        """Yield the one condition of the point: the worst phase; unknown where no phase is read.
+
+        `weigh` is asked for the severity while something happens.
+        """
+        if not any(view.live_from_start):
+            return
+        quiet = self.at_rest(view, limit.percent)
+        seen = self.look(view, limit.percent) if quiet is None else None
+        if seen is None:
+            yield UNKNOWN if quiet is None else quiet
+            return
+        worst = seen.worst
+        yield Condition(
+            seen.breached,
+            seen.cleared,
+            value=worst.value_v,
+            limit=worst.limit_v,
+            clear_limit=worst.clear_v,
+            unit="V",
+            severity=self._settings.severity or weigh(seen, view),
+            source=limit.source,
+            detail=", ".join(seen.beyond) or worst.phase.name,
+        )
 
     def at_rest(self, view: View, limit_percent: float) -> Condition | None:
         """Return the condition while nothing happens, which is nearly always; None where `look` has to tell."""

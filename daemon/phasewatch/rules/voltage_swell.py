@@ -10,8 +10,8 @@ from pydantic import Field
 
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules import voltage_event
-from phasewatch.rules.rule import UNKNOWN, Condition, View
-from phasewatch.rules.voltage_event import Polyphase, VoltageEvent
+from phasewatch.rules.rule import Condition, View
+from phasewatch.rules.voltage_event import Polyphase, VoltageEvent, limit_in_force
 from phasewatch.rules.voltage_tolerance import Tally, outside_swell
 
 LIMIT_PERCENT: Final = 110.0
@@ -38,31 +38,8 @@ class VoltageSwell:
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point: the worst phase; unknown where no phase is read."""
-        if not any(view.live_from_start):
-            return
-        own, preset = self.settings.limit_percent, view.limits.voltage_swell
-        percent = own if own is not None else preset.percent if preset is not None else LIMIT_PERCENT
-        quiet = self._event.at_rest(view, percent)
-        if quiet is not None:
-            yield quiet
-            return
-        seen = self._event.look(view, percent)
-        if seen is None:
-            yield UNKNOWN
-            return
-        severity = self.settings.severity or self._severity(seen, view)
-        worst = seen.worst
-        yield Condition(
-            seen.breached,
-            seen.cleared,
-            value=worst.value_v,
-            limit=worst.limit_v,
-            clear_limit=worst.clear_v,
-            unit="V",
-            severity=severity,
-            source=preset.source if preset is not None and own is None else None,
-            detail=", ".join(seen.beyond) or worst.phase.name,
-        )
+        limit = limit_in_force(self.settings.limit_percent, view.limits.voltage_swell, LIMIT_PERCENT)
+        yield from self._event.judge(view, limit, self._severity)
 
     def _severity(self, seen: Polyphase, view: View) -> Severity:
         """Count the swell and weigh it, as high and as long as it surely was."""
