@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from phasewatch.cli.simulate import read_scenario
 from phasewatch.library import config_directory, load_site, read_yaml
-from phasewatch.meters.profile import Block, Example, Profile, Register, Serial
+from phasewatch.meters.profile import Block, Example, Mark, Profile, Register, Serial
 from phasewatch.rules.catalogue import RULES
 from phasewatch.rules.rule import RuleSettings
 from phasewatch.settings import BusSettings, MeterSettings, MqttSettings, PointSettings, Site, SupplySettings
@@ -81,5 +81,5 @@ def test_a_shipped_scenario_can_be_played(file: Path) -> None:
 
 def test_the_template_of_a_profile_names_every_key() -> None:
     text = (CONFIG / "meters" / "generic.yaml").read_text(encoding="utf-8")
-    keys = {name for part in (Profile, Register, Block, Serial, Example) for name in part.model_fields}
+    keys = {name for part in (Profile, Mark, Register, Block, Serial, Example) for name in part.model_fields}
     assert {key for key in keys if f"{key}:" not in text} == set()

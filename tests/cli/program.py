@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,12 +104,12 @@ def simulated_meter(profile_id: str = "eastron-sdm630") -> Unit:
 
 
 @contextmanager
-def simulated(units: dict[int, Unit]) -> Iterator[Server]:
-    """Serve simulated meters on a free port, in a thread of their own."""
+def simulated(units: Mapping[int, Unit], listen: str = "tcp://127.0.0.1:0") -> Iterator[Server]:
+    """Serve simulated meters on a free port or another line, in a thread of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    server = Server("tcp://127.0.0.1:0", units)
+    server = Server(listen, units)
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(5)
         yield server

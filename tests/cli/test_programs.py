@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
+from phasewatch.adapters.modbus import open_bus
 from phasewatch.library import load_profile
 from phasewatch.meters.decode import Decoder, by_address
+from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.readplan import plan, tcp_cost
 from tests.cli.program import Ended, ended, first_line_of, interrupted, phasewatch, started
@@ -68,6 +70,27 @@ def test_a_simulated_meter_answers_and_ends_when_it_is_told_to() -> None:
     assert took_s < STOP_S
 
 
+def test_several_meters_are_simulated_on_one_bad_serial_line() -> None:
+    units, faults = ("--unit-id", "3", "--unit-id", "4"), ("--line-fault", "echo", "--line-fault", "noise=1")
+    process = started("simulate", "--meter", "generic", "--listen", "rtu://?baudrate=115200", *units, *faults)
+
+    async def read(url: str) -> list[tuple[int, ...]]:
+        bus, profile = open_bus(parse_url(url), timeout_s=STOP_S), load_profile("generic")
+        code, address = profile.function_code, profile.registers["voltage_l1_n"].address
+        words = [await bus.read(code, address, 2, unit_id) for unit_id in (3, 4)]
+        await bus.close()
+        return words
+
+    try:
+        line = first_line_of(process)
+        up = re.fullmatch(r"units 3, 4 answer at (rtu:///dev/pts/\d+\?baudrate=115200); stop with Ctrl-C\n", line)
+        assert up is not None, line
+        three, four = asyncio.run(read(up[1]))
+    finally:
+        interrupted(process)
+    assert three != four  # each errs in its own way
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -77,6 +100,11 @@ def test_a_simulated_meter_answers_and_ends_when_it_is_told_to() -> None:
         (("--wiring", "delta"), "--wiring: delta is none of three_phase, neutral_on_pe, n_pe, l1, l2, l3"),
         (("--scenario", "gone.yaml"), "gone.yaml: cannot be read: No such file or directory"),
         (("--unit-id", "256"), "Error: Invalid value for '--unit-id'"),
+        (
+            ("--line-fault", "hum"),
+            "--line-fault hum: no such fault of a line; there are noise, loss, late, late_s, echo",
+        ),
+        (("--line-fault", "echo"), "--listen: tcp://127.0.0.1:0: no serial line; its faults need rtu://"),
     ],
 )
 def test_a_meter_that_cannot_be_simulated_is_one_clear_line(arguments: tuple[str, str], line: str) -> None:

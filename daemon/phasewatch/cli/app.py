@@ -77,12 +77,49 @@ def check(
 
 
 @app.command()
-def read(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+def read(
+    config: Config = DEFAULT_CONFIG,
+    raw: Annotated[bool, typer.Option("--raw", help="The words, as an example for the meter's profile.")] = False,
+    json: Json = False,
+) -> None:
     """Poll every meter once; show what it says and what that means."""
+    from phasewatch.cli.raw import dump_words
     from phasewatch.cli.read import read_site
 
     with reporting_errors():
-        read_site(config, as_json=json)
+        (dump_words if raw else read_site)(config, as_json=json)
+
+
+@app.command()
+def scan(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="tcp://host:502, rtu+tcp://..., udp://... or rtu:///dev/...")
+    ],
+    units: Annotated[str, typer.Option(help="Unit ids to ask: 1-20 or 1,5,100-110.")] = "1-20",
+    baudrates: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Serial line only. Default: the URL's, or 9600,19200,38400,115200."),
+    ] = None,
+    parities: Annotated[
+        str | None, typer.Option(metavar="N,E,O", help="Serial line only. Default: the URL's, or N,E.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.01, max=30.0, help="Seconds to wait for an answer.")] = 0.3,
+    json: Json = False,
+) -> None:
+    """Ask for meters on a line or an endpoint; name their models and write a site file for them."""
+    from phasewatch.cli.scan import Wishes, scan_line
+
+    with reporting_errors():
+        scan_line(Wishes(url, units, baudrates, parities, timeout), as_json=json)
+
+
+@app.command()
+def doctor(config: Config = DEFAULT_CONFIG, json: Json = False) -> None:
+    """Find out why meters do not answer, or answer nonsense: what was seen, what it means, what to change."""
+    from phasewatch.cli.doctor import examine_site
+
+    with reporting_errors():
+        examine_site(config, as_json=json)
 
 
 @app.command()
@@ -140,15 +177,21 @@ def simulate(
     meter: Annotated[str, typer.Option(help="Profile of the meter to simulate.")],
     listen: Annotated[str, typer.Option(help="tcp://127.0.0.1:5020, rtu+tcp://..., udp://... or rtu:///dev/...")],
     scenario: Annotated[Path | None, typer.Option(help="What happens to the feeder; default: a healthy one.")] = None,
-    unit_id: Annotated[int | None, typer.Option(min=0, max=255, help="Default: the profile's.")] = None,
+    unit_id: Annotated[
+        list[int] | None, typer.Option(min=0, max=255, help="Default: the profile's; again for each further meter.")
+    ] = None,
     wiring: Annotated[str, typer.Option(help="three_phase, neutral_on_pe, n_pe, l1, l2 or l3.")] = "three_phase",
     loop: Annotated[bool, typer.Option("--loop", help="Repeat the scenario.")] = False,
+    line_fault: Annotated[
+        list[str] | None,
+        typer.Option(help="On rtu://: noise=0.1, loss=0.01, late=0.1, late_s=2, echo, other_master_s=0.5; repeatable."),
+    ] = None,
 ) -> None:
-    """Serve a simulated meter on real Modbus until stopped."""
+    """Serve a simulated meter on real Modbus until stopped; a pseudo terminal keeps the timing of a real line."""
     from phasewatch.cli.simulate import simulate_meter
 
     with reporting_errors():
-        simulate_meter(meter, listen, scenario, unit_id, wiring, loop)
+        simulate_meter(meter, listen, scenario, unit_id or (), wiring, loop, line_fault or ())
 
 
 @meters_app.command("list")

@@ -60,7 +60,7 @@ class Subscriber:
 
 def show(event: dict[str, Any]) -> None:
     """Print one event for a person."""
-    raised = event["transition"] == "raised"
+    raised = event["transition"] in ("raised", "verdict_changed")
     head = f"{event['at'][11:19]}  {event['transition'].upper():<8} {event['severity']:<8}"
     subject = f"{event['subject']}/{event['rule']}"
     verdict = event["verdict"] or {}

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from phasewatch.adapters.modbus import Bus
 from phasewatch.assembly import MeterPlan, meter_plan
 from phasewatch.library import LoadedSite
 from phasewatch.meters.reading import Reading
@@ -22,6 +23,8 @@ class Poll:
     meter: str
     reading: Reading | None = None
     failure: str | None = None
+    blocks: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """First address -> words, of every request that was answered."""
 
 
 class _Notebook:
@@ -37,6 +40,23 @@ class _Notebook:
         self.polls[meter] = Poll(meter, failure=detail)
 
 
+class _Recorder:
+    """A bus that remembers what was answered."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.answers: dict[int, dict[int, tuple[int, ...]]] = {}
+        """Unit id -> first address -> words."""
+
+    async def read(self, function_code: int, address: int, count: int, unit_id: int) -> tuple[int, ...]:
+        words = await self._bus.read(function_code, address, count, unit_id)
+        self.answers.setdefault(unit_id, {})[address] = words
+        return words
+
+    async def close(self) -> None:
+        await self._bus.close()
+
+
 async def poll_once(loaded: LoadedSite) -> list[Poll]:
     """Ask every meter once, the buses side by side."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")  # failures are told by the poll
@@ -47,11 +67,14 @@ async def poll_once(loaded: LoadedSite) -> list[Poll]:
 
 async def _poll_bus(loaded: LoadedSite, bus: BusSettings, notebook: _Notebook) -> None:
     plans: list[tuple[MeterPlan, float]] = [(meter_plan(loaded, bus, meter), 0.0) for meter in bus.meters]
-    poller = BusPoller(bus.name, open_real_bus(loaded, bus), plans, notebook, SystemClock())
+    recorder = _Recorder(open_real_bus(loaded, bus))
+    poller = BusPoller(bus.name, recorder, plans, notebook, SystemClock())
     try:
         await poller.poll_each()
     finally:
         await poller.close()
+    for plan, _ in plans:
+        notebook.polls[plan.name].blocks = recorder.answers.get(plan.unit_id, {})
 
 
 def reach_broker(url: str) -> str | None:

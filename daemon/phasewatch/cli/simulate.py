@@ -4,12 +4,14 @@ import asyncio
 import random
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
 from phasewatch.cli.outcome import InputError, say
 from phasewatch.library import load_profile
 from phasewatch.meters.measuring_point import Wiring
+from phasewatch.simulator.line_faults import LineFaults, parse_line_faults
 from phasewatch.simulator.meter import Meter, drawn_gains
 from phasewatch.simulator.scenario import Scenario, ScenarioError, healthy, parse_scenario
 from phasewatch.simulator.server import ListenError, Server
@@ -17,27 +19,42 @@ from phasewatch.simulator.unit import Unit, played
 
 
 def simulate_meter(
-    profile_id: str, listen: str, scenario: Path | None, unit_id: int | None, wiring: str, loop: bool
+    profile_id: str,
+    listen: str,
+    scenario: Path | None,
+    unit_ids: Sequence[int],
+    wiring: str,
+    loop: bool,
+    faults: Sequence[str] = (),
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Raises: LibraryError, InputError."""
+    """Serve until SIGINT or SIGTERM; without unit ids, the profile's. Raises: LibraryError, InputError."""
     profile = load_profile(profile_id)
     if wiring not in get_args(Wiring):
         raise InputError(f"--wiring: {wiring} is none of {', '.join(get_args(Wiring))}")
     story = healthy() if scenario is None else read_scenario(scenario)
-    gains = drawn_gains(profile, random.Random(profile.id))  # noqa: S311 - errors of a meter, the same every time
-    meter = Meter(profile, cast("Wiring", wiring), gains)
+    try:
+        line_faults = parse_line_faults(faults)
+    except ValueError as error:
+        raise InputError(f"--line-fault {error}") from error
+    draw = random.Random(profile.id)  # noqa: S311 - errors of a meter, the same every time
     start_s = time.monotonic()
-    unit = played(meter, story, lambda: time.monotonic() - start_s, loop)
-    asyncio.run(_serve(listen, profile.unit_id if unit_id is None else unit_id, unit))
+    units: dict[int, Unit] = {}
+    for unit_id in unit_ids or (profile.unit_id,):
+        meter = Meter(profile, cast("Wiring", wiring), drawn_gains(profile, draw))
+        units[unit_id] = played(meter, story, lambda: time.monotonic() - start_s, loop)
+    asyncio.run(_serve(listen, units, line_faults))
 
 
-async def _serve(listen: str, unit_id: int, unit: Unit) -> None:
+async def _serve(listen: str, units: Mapping[int, Unit], line_faults: LineFaults) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with Server(listen, {unit_id: unit}) as server:
-            say(f"unit {unit_id} answers at {server.url}; stop with Ctrl-C")
+        async with Server(listen, units, line_faults) as server:
+            who = (
+                f"unit {next(iter(units))} answers" if len(units) == 1 else f"units {', '.join(map(str, units))} answer"
+            )
+            say(f"{who} at {server.url}; stop with Ctrl-C")
             await stop.wait()
     except ListenError as error:
         raise InputError(f"--listen: {error}") from error

@@ -31,6 +31,12 @@ POWERS_OF_TEN: Final[tuple[int, ...]] = tuple(10**n for n in range(EXPONENT_LIMI
 SCALE_LIMITS: Final = (1e-12, 1e12)
 """Magnitudes of a scale that make sense; 0 would turn every voltage into an interruption."""
 
+EXAMPLE_NOMINAL_V: Final = 1e6
+"""An example may show any voltage; its limits are the site's matter."""
+
+LEAST_VOLTS: Final = 1e-9
+"""A float voltage nearer to 0 than this, but not 0, was never measured: its words are in the wrong order."""
+
 NOT_READ: Final = "not read"
 
 EXPONENT_CODES: Final = {"i16": "h", "i8": "xb"}
@@ -58,6 +64,8 @@ class _Field:
     exponent: int | None
     """Place of the exponent in the tuple of raw numbers."""
     magnitude: bool
+    least: float
+    """Nearer to 0 there is only 0 itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ def by_address(blocks: Mapping[int, Sequence[int]]) -> dict[int, int]:
 
 def example_problems(profile: Profile) -> list[str]:
     """Return one line for each value of the profile's examples that the registers do not yield."""
-    decoder = Decoder(profile, nominal_v=1e6)  # an example may show any voltage; its limits are the site's matter
+    decoder = Decoder(profile, EXAMPLE_NOMINAL_V)
     return [
         f"examples[{n}].values.{line}"
         for n, example in enumerate(profile.examples)
@@ -152,7 +160,8 @@ def _decode(layout: _Layout, words: Words, values: dict[str, float], missing: di
             value = raw * field.numerator / field.denominator + 0.0  # turns -0.0 into 0.0
         else:
             value = _raised(field, raw, int(raws[field.exponent]))
-        if field.low <= value <= field.high and raw not in field.markers:
+        meant = value == 0.0 or abs(value) >= field.least
+        if meant and field.low <= value <= field.high and raw not in field.markers:
             values[field.name] = abs(value) if field.magnitude else value
         else:
             missing[field.name] = _reason(field, raw, value, raws)
@@ -178,6 +187,8 @@ def _reason(field: _Field, raw: float, value: float, raws: tuple[float, ...]) ->
     if field.name == FREQUENCY and value == 0:
         return "no frequency"
     unit = UNITS[field.name]
+    if abs(value) < field.least:
+        return f"implausible: {value:.6g} {unit} is what two words in the wrong order make; see word_order"
     return f"implausible: {value:.6g} {unit} is outside {field.low:.6g} to {field.high:.6g} {unit}"
 
 
@@ -206,7 +217,8 @@ def _field(name: str, register: Register, nominal_v: float, places: dict[tuple[i
     markers = _markers(name, register)
     exponent = None if register.exponent_at is None else places[register.exponent_at, register.exponent_type]
     low = -high if register.magnitude else low
-    return _Field(name, scale.numerator, scale.denominator, markers, low, high, exponent, register.magnitude)
+    least = LEAST_VOLTS if name in VOLTAGES and register.type in ("f32", "f64") else 0.0
+    return _Field(name, scale.numerator, scale.denominator, markers, low, high, exponent, register.magnitude, least)
 
 
 def plausible_range(quantity: str, nominal_v: float) -> tuple[float, float]:

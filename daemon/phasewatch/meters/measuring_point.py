@@ -18,9 +18,11 @@ T = TypeVar("T")
 Wiring = Literal["three_phase", "neutral_on_pe", "n_pe", "l1", "l2", "l3"]
 
 STEADY: Final = 0.015
-"""A voltage that moved by more than this share of nominal since the poll before is not steady."""
+"""A voltage that moved by more than this share of nominal since it last stood still is not steady."""
 UNSTEADY_S: Final = 10.0
-"""After this long without a steady moment the medians of the time are judged: an arcing neutral never settles."""
+UNSTEADY_POLLS: Final = 5
+"""After this long, and this many polls, without a steady moment the medians of the time are judged: an arcing neutral
+never settles."""
 CLOSE_ENOUGH: Final = 1.5
 """Readings of two meters belong together within this many poll intervals."""
 
@@ -101,7 +103,10 @@ class _Track:
     values: dict[str, float] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     at_s: float | None = None
-    moved: bool = True
+    stood: dict[str, float] = field(default_factory=dict)
+    """The values of the last step."""
+    moved_s: float = 0.0
+    """When that was."""
     past: deque[tuple[float, dict[str, float]]] = field(default_factory=deque)
 
     def take(self, reading: Reading, step_v: float) -> None:
@@ -110,10 +115,11 @@ class _Track:
             if name in table:
                 target, factor = table[name]
                 values[target] = value if factor == 1.0 else value * factor
-        before = self.values
-        self.moved = not before or any(
-            abs(value - before.get(name, value)) > step_v for name, value in values.items() if name in _VOLTAGES
-        )
+        stood = self.stood
+        if not stood or any(
+            abs(value - stood.get(name, value)) > step_v for name, value in values.items() if name in _VOLTAGES
+        ):
+            self.stood, self.moved_s = values, reading.monotonic_s
         self.missing = {self.table[name][0]: why for name, why in reading.missing.items() if name in self.table}
         self.values, self.at_s = values, reading.monotonic_s
 
@@ -121,11 +127,11 @@ class _Track:
         longest_s = CLOSE_ENOUGH * max(interval_s, self.member.interval_s)
         return self.at_s is not None and at_s - self.at_s <= longest_s
 
-    def remember(self) -> None:
+    def remember(self, span_s: float) -> None:
         if self.at_s is None:
             return
         self.past.append((self.at_s, self.values))
-        while self.past and self.past[0][0] < self.at_s - UNSTEADY_S:
+        while self.past and self.past[0][0] < self.at_s - span_s:
             self.past.popleft()
 
     def medians(self) -> dict[str, float]:
@@ -146,6 +152,7 @@ class MeasuringPoint:
         self._step_v = STEADY * nominal_v
         self._tracks = {member.meter: _Track(member, translation(member)) for member in self.members}
         self._unsteady_since_s: float | None = None
+        self._unsteady_s = max(UNSTEADY_S, UNSTEADY_POLLS * max(member.interval_s for member in members))
 
     def feed(self, reading: Reading) -> Joined | None:
         """Take one meter's reading; return the joined moment, or None while an earlier member leads."""
@@ -154,7 +161,7 @@ class MeasuringPoint:
         if len(self._tracks) == 1:
             alone = Reading(self.name, reading.at, reading.monotonic_s, track.values, track.missing)
             return Joined(alone, track.values)
-        track.remember()
+        track.remember(self._unsteady_s)
         return self._join(reading) if self._leads(track, reading.monotonic_s) else None
 
     def _leads(self, track: _Track, at_s: float) -> bool:
@@ -176,14 +183,20 @@ class MeasuringPoint:
     def _geometry(
         self, lead: _Track, fresh: Sequence[_Track], values: dict[str, float], at_s: float
     ) -> Mapping[str, float]:
-        if not any(track.moved for track in fresh):
+        if _steady(fresh):
             self._unsteady_since_s = None
             return values
         if self._unsteady_since_s is None:
             self._unsteady_since_s = at_s
-        if at_s - self._unsteady_since_s <= UNSTEADY_S:
+        if at_s - self._unsteady_since_s <= self._unsteady_s:
             return lead.values
         return {**values, **_merged([track.medians() for track in fresh])}
+
+
+def _steady(tracks: Sequence[_Track]) -> bool:
+    """Return whether every meter has been asked since the last step that any of them saw, and saw none again."""
+    last_step_s = max(track.moved_s for track in tracks)
+    return all(track.at_s is not None and track.moved_s < track.at_s >= last_step_s for track in tracks)
 
 
 def _merged(parts: Sequence[dict[str, T]]) -> dict[str, T]:

@@ -88,6 +88,31 @@ class Example(Part):
     """Quantity -> value in its unit; None = the words say that it is not available."""
 
 
+class Mark(Part):
+    """Words by which a meter tells its model; they are asked for alone."""
+
+    function_code: FunctionCode
+    address: Address
+    words: int = Field(default=1, ge=1, le=125)
+    equals: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Numbers that the words, most significant first, are for this model."""
+    begins: str | None = Field(default=None, min_length=1)
+    """Text, two characters a word, that the words begin with."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.equals) == (self.begins is not None):
+            raise ValueError("needs either equals, a list of numbers, or begins, a text")
+        return self
+
+    def fits(self, words: tuple[int, ...]) -> bool:
+        """Return whether these words are those of the model."""
+        packed = b"".join(word.to_bytes(2, "big") for word in words)
+        if self.begins is not None:
+            return packed.startswith(self.begins.encode("ascii", "replace"))
+        return int.from_bytes(packed, "big") in self.equals
+
+
 class Profile(Part):
     """One meter model."""
 
@@ -117,6 +142,8 @@ class Profile(Part):
     """Averaging window of the registers; None: not stated by the maker."""
     accuracy_percent: float | None = Field(default=None, gt=0)
     """Class of the voltages, percent of reading; None: no source gives it."""
+    identification: tuple[Mark, ...] = ()
+    """What tells the model; it is this one if all of them fit. Without any, nothing does."""
     registers: dict[str, Register] = Field(min_length=1)
     examples: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()

@@ -1,0 +1,186 @@
+"""`phasewatch scan`: which meters answer on a line, which model each is, and a site file for them."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import Any, Final, cast, get_args
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from phasewatch.adapters.modbus import open_bus
+from phasewatch.cli.outcome import InputError, problem_found, say
+from phasewatch.cli.snippet import site_lines
+from phasewatch.cli.survey import Found, identify, present
+from phasewatch.library import load_profile, profile_ids
+from phasewatch.meters.endpoint import Endpoint, Parity, parse_url
+from phasewatch.meters.profile import Profile
+
+BAUDRATES: Final = "9600,19200,38400,115200"
+PARITIES: Final = "N,E"
+ONE_METER: Final = 5
+"""This many units that all answer at a network endpoint are one meter that does not look at the unit id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What to ask, as it was typed."""
+
+    url: str
+    units: str
+    baudrates: str | None
+    parities: str | None
+    timeout_s: float
+
+
+def scan_line(wishes: Wishes, *, as_json: bool) -> None:
+    """Scan; exit status 1 if nothing answered. Raises: InputError."""
+    lines, unit_ids = endpoints(wishes), units(wishes.units)
+    profiles = {profile_id: load_profile(profile_id) for profile_id in profile_ids()}
+    search = _Search(lines, unit_ids, profiles, wishes.timeout_s)
+    if asyncio.run(_until_interrupted(search)):
+        say("stopped; what was found so far:")
+    for line in search.troubles:
+        say(line)
+    site = "\n".join(site_lines(search.found, profiles)) + "\n" if search.found else None
+    if as_json:
+        typer.echo(json.dumps({"found": [_entry(one) for one in search.found], "site": site}, indent=2))
+    elif site is not None:
+        _show(search.found, site)
+    if site is None:
+        say(f"nothing answered at {wishes.url}; try other units, a longer --timeout, or another framing")
+        problem_found()
+
+
+def endpoints(wishes: Wishes) -> list[Endpoint]:
+    """Return the line settings to try. Raises: InputError."""
+    try:
+        endpoint = parse_url(wishes.url)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if endpoint.device is None:
+        if wishes.baudrates or wishes.parities:
+            raise InputError("--baudrates and --parities belong to a serial port; leave them out")
+        return [endpoint]
+    rates = _list(wishes.baudrates, str(endpoint.baudrate) if "baudrate=" in wishes.url else BAUDRATES)
+    parities = _list(wishes.parities, endpoint.parity if "parity=" in wishes.url else PARITIES)
+    for rate in rates:
+        if not (rate.isascii() and rate.isdigit() and 300 <= int(rate) <= 4_000_000):
+            raise InputError(f"--baudrates: {rate!r} is not a whole number from 300 to 4000000")
+    for parity in parities:
+        if parity not in get_args(Parity):
+            raise InputError(f"--parities: {parity!r} is none of N, E, O")
+    pairs = product(map(int, rates), parities)
+    return [replace(endpoint, baudrate=rate, parity=cast("Parity", parity)) for rate, parity in pairs]
+
+
+def _list(text: str | None, default: str) -> list[str]:
+    return [part.strip() for part in (text or default).split(",")]
+
+
+def units(text: str) -> list[int]:
+    """Return the unit ids of `1-20` or `1,5,100-110`. Raises: InputError."""
+    chosen: dict[int, None] = {}
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        numbers = (first, last if dash else first)
+        if not all(number.isascii() and number.isdigit() and len(number) <= 3 for number in numbers):
+            raise InputError(f"--units: {part!r} is no unit id or range; write 1-20 or 1,5,100-110")
+        low, high = map(int, numbers)
+        if low > high or high > 255:
+            raise InputError(f"--units: {part!r} is not from low to high within 0 to 255")
+        chosen.update(dict.fromkeys(range(low, high + 1)))
+    return list(chosen)
+
+
+class _Search:
+    """What a scan has found so far: it may be stopped at any time."""
+
+    def __init__(
+        self, lines: Sequence[Endpoint], unit_ids: Sequence[int], profiles: Mapping[str, Profile], timeout_s: float
+    ) -> None:
+        self._lines, self._unit_ids, self._profiles, self._timeout_s = lines, unit_ids, profiles, timeout_s
+        self.found: list[Found] = []
+        self.troubles: list[str] = []
+
+    async def run(self) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("", total=len(self._lines) * len(self._unit_ids))
+            for endpoint in self._lines:
+                await self._try(endpoint, progress, task)
+
+    async def _try(self, endpoint: Endpoint, progress: Progress, task: TaskID) -> None:
+        bus = open_bus(endpoint, timeout_s=self._timeout_s)
+        label = f"{endpoint.baudrate} {endpoint.parity}, " if endpoint.device else ""
+
+        def tell(step: str) -> None:
+            progress.update(task, advance=1, description=label + step)
+
+        def meet(unit_id: int) -> None:
+            self.found.append(Found(endpoint.url, unit_id))
+
+        try:
+            trouble = await present(bus, self._unit_ids, meet, tell)
+            if trouble is not None:
+                self.troubles.append(trouble)
+            for one in self._worth_a_look(endpoint):
+                progress.update(task, total=(progress.tasks[0].total or 0) + len(self._profiles))
+                await identify(bus, one, self._profiles, tell)
+        finally:
+            await bus.close()
+
+    def _worth_a_look(self, endpoint: Endpoint) -> list[Found]:
+        here = [one for one in self.found if one.url == endpoint.url]
+        if not endpoint.serial_line and len(here) == len(self._unit_ids) >= ONE_METER:
+            self.troubles.append(f"{endpoint.url}: answers to every unit id: taken as one meter")
+            self.found = here = here[:1]
+        return here
+
+
+async def _until_interrupted(search: _Search) -> bool:
+    """Search to the end or to Ctrl-C; return whether it was stopped."""
+    task = asyncio.ensure_future(search.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+def _entry(one: Found) -> dict[str, Any]:
+    proposals = [{"profile": profile_id, **asdict(like)} for profile_id, like in one.proposals]
+    return {"url": one.url, "unit_id": one.unit_id, "identified": one.identified, "proposals": proposals}
+
+
+def _show(found: Sequence[Found], site: str) -> None:
+    table = Table("unit", Column("line", overflow="fold"), Column("profile", overflow="fold"), "why", title="Answering")
+    for one in found:
+        for profile_id, why in _rows(one):
+            table.add_row(str(one.unit_id), _line(parse_url(one.url)), profile_id, why)
+    Console().print(table)
+    typer.echo("\nA site file for these meters; `check` and `read` show whether it is right:\n")
+    typer.echo(site, nl=False)
+
+
+def _line(endpoint: Endpoint) -> str:
+    return f"{endpoint.baudrate} {endpoint.parity}" if endpoint.device else endpoint.framing
+
+
+def _rows(one: Found) -> Iterator[tuple[str, str]]:
+    yield from ((profile_id, "identified") for profile_id in one.identified)
+    others = [(profile_id, like) for profile_id, like in one.proposals if profile_id not in one.identified]
+    for profile_id, like in others[:3]:
+        volts = "/".join(f"{value:.0f}" for name, value in like.values.items() if name.endswith("_n"))
+        yield profile_id, f"{like.fits} values fit: {volts} V"
+    if one.profile is None:
+        yield "-", "no profile fits"
