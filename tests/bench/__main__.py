@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.bus_time import bus_time
 from tests.bench.confusion import confusion
 from tests.bench.figure import Figure
 from tests.bench.latency import latency
@@ -20,6 +21,7 @@ from tests.bench.many_meters import many_meters
 from tests.bench.poll import poll
 from tests.bench.pure import pure
 from tests.bench.replay import million, replay
+from tests.bench.sick_meters import sick_meters
 from tests.bench.startup import startup
 
 BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
@@ -34,6 +36,8 @@ BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
     "replay": replay,
     "replay1000000": million,
     "confusion": confusion,
+    "bus_time": bus_time,
+    "sick_meters": sick_meters,
 }
 GROUPS: Final = {"latency": ("latency1", "latency100"), "all": tuple(BENCHES)}
 BY_DEFAULT: Final = ("poll", "pure", "meters100", "latency1", "latency100", "startup", "replay", "confusion")

@@ -6,7 +6,9 @@ and because a daemon that reads with pymodbus is better tested against frames th
 """
 
 import asyncio
+import struct
 import termios
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -14,6 +16,7 @@ from typing import Final, Self, cast
 from urllib.parse import urlsplit
 
 from phasewatch.simulator.frames import FrameError, Pack, Request, Split, pack_mbap, pack_rtu, split_mbap, split_rtu
+from phasewatch.simulator.line_faults import QUIET, LineFaults
 from phasewatch.simulator.serial_line import SerialLine
 from phasewatch.simulator.unit import SOUND, Fault, Unit
 
@@ -39,10 +42,19 @@ class ListenError(ValueError):
 class Server:
     """Units on one line."""
 
-    def __init__(self, listen: str, units: Mapping[int, Unit]) -> None:
+    def __init__(
+        self,
+        listen: str,
+        units: Mapping[int, Unit],
+        line_faults: LineFaults = QUIET,
+        turnaround_s: float | None = None,
+    ) -> None:
         """Take the line's URL and the units by unit id.
 
         `tcp://127.0.0.1:0` finds a free port; `rtu://` without a path makes a pty. `url` then says which.
+        On a serial line a unit thinks as long as its profile says, or as `turnaround_s` says of all.
+
+        Raises: ListenError if there is no such line, or none that can have these faults.
         """
         self.units = dict(units)
         self.faults: dict[int, Fault] = {}
@@ -53,6 +65,9 @@ class Server:
         self._scheme = urlsplit(listen).scheme
         if self._scheme not in FRAMINGS:
             raise ListenError(f"{listen}: no such line; one of {', '.join(f'{name}://' for name in FRAMINGS)}")
+        if line_faults != QUIET and self._scheme != "rtu":
+            raise ListenError(f"{listen}: no serial line; its faults need rtu://")
+        self._line_faults, self._turnaround_s = line_faults, turnaround_s
         self._split, self._pack = FRAMINGS[self._scheme]
         self._closers: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,10 +125,12 @@ class Server:
         self._tell(transport.get_extra_info("sockname"))
 
     async def _open_serial(self) -> None:
-        line = SerialLine(self.url)
+        line = SerialLine(self.url, self._line_faults)
         self.url = line.url
         self._closers.append(line.close)
-        self._keep(asyncio.create_task(self._converse(line.read, line.write)))
+        self._keep(asyncio.create_task(self._attend(line)))
+        if self._line_faults.other_master_s and self.units:
+            self._keep(asyncio.create_task(self._ask_too(line, self._line_faults.other_master_s)))
 
     def _tell(self, name: tuple[str, int]) -> None:
         host = f"[{name[0]}]" if ":" in name[0] else name[0]
@@ -154,14 +171,51 @@ class Server:
     async def _reply(self, request: Request, write: Write) -> bool:
         """Answer one request; return whether the connection stays."""
         self.requests.append(request)
-        unit = self.units.get(request.unit_id)
         fault = self.faults.get(request.unit_id, SOUND)
         await asyncio.sleep(fault.delay_s)
-        if unit is not None and not (fault.silent or fault.hang_up):
-            pdu = fault.answer(unit, request.pdu)
-            frame = self._pack(request, request.unit_id if fault.unit_id is None else fault.unit_id, pdu)
-            write(fault.noise + frame[: max(len(frame) - fault.truncate_bytes, 0)])
+        if frame := self._answer(request, fault):
+            write(frame)
         return not fault.hang_up
+
+    def _answer(self, request: Request, fault: Fault) -> bytes:
+        """Return what the unit says; empty if nothing."""
+        unit = self.units.get(request.unit_id)
+        if unit is None or fault.silent or fault.hang_up:
+            return b""
+        pdu = fault.answer(unit, request.pdu)
+        frame = self._pack(request, request.unit_id if fault.unit_id is None else fault.unit_id, pdu)
+        return fault.noise + frame[: max(len(frame) - fault.truncate_bytes, 0)]
+
+    async def _attend(self, line: SerialLine) -> None:
+        """Answer what is heard on a serial line until it ends or a unit hangs up."""
+        rest = b""
+        while (heard := await line.read()).characters:
+            requests, rest = self._split(heard.characters if heard.fresh else rest + heard.characters)
+            for request in requests:
+                self.requests.append(request)
+                self._answer_on(line, request, heard.ends)
+                if self.faults.get(request.unit_id, SOUND).hang_up:
+                    return
+
+    def _answer_on(self, line: SerialLine, request: Request, asked_at: float) -> None:
+        """Let the unit speak once the request has ended and it has thought."""
+        fault = self.faults.get(request.unit_id, SOUND)
+        if frame := self._answer(request, fault):
+            line.say(frame, asked_at + line.silence_s + self._thinking_s(request.unit_id) + fault.delay_s)
+
+    def _thinking_s(self, unit_id: int) -> float:
+        if self._turnaround_s is not None:
+            return self._turnaround_s
+        return self.units[unit_id].profile.turnaround_ms / 1000.0
+
+    async def _ask_too(self, line: SerialLine, interval_s: float) -> None:
+        """Play another master, who asks the first unit for one register and does not listen first."""
+        unit_id, unit = next(iter(self.units.items()))
+        code = next(code for code, readable in sorted(unit.readable.items()) if readable)
+        asked = Request(unit_id, struct.pack(">BHH", code, min(unit.readable[code]), unit.profile.align_words))
+        while True:
+            await asyncio.sleep(interval_s)
+            self._answer_on(line, asked, line.say(self._pack(asked, unit_id, asked.pdu), time.monotonic()))
 
 
 class _Datagrams(asyncio.DatagramProtocol):
