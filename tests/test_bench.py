@@ -8,11 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from tests.bench import __main__ as bench
+from tests.bench.bus_time import bus_time
 from tests.bench.figure import Figure, quantile, spread
 from tests.bench.latency import latency
 from tests.bench.many_meters import lateness_ms, many_meters
 from tests.bench.poll import poll
 from tests.bench.pure import pure
+from tests.bench.sick_meters import sick_meters
 from tests.bench.startup import startup
 
 SMALLEST: dict[str, Callable[[], list[Figure]]] = {
@@ -21,6 +23,8 @@ SMALLEST: dict[str, Callable[[], list[Figure]]] = {
     "meters": lambda: many_meters(2, windows=1, window_s=1.1, settle_s=0.1),
     "latency": lambda: latency(1, changes=2, settle_s=0.0),
     "startup": lambda: startup(rounds=1),
+    "bus_time": lambda: bus_time((2,), (115200,), (1.0,), round_s=0.05),
+    "sick_meters": lambda: sick_meters(count=3, turnaround_ms=1.0, time_s=0.4, dead=2, slow=3),
 }
 
 

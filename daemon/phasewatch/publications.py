@@ -35,7 +35,7 @@ def point_state(point: PointWatch, loaded: LoadedSite, now_s: float) -> dict[str
         "meters": list(point.meters),
         "at": stamp(reading.at),
         "age_s": round(now_s - reading.monotonic_s, 3),
-        "quality": "partial" if reading.missing else "good",
+        "quality": _quality(point, now_s - reading.monotonic_s),
         "readings": {name: round(value, 3) for name, value in reading.values.items()},
         "missing": reading.missing,
         "picture": numbers(diagnosis),
@@ -43,6 +43,13 @@ def point_state(point: PointWatch, loaded: LoadedSite, now_s: float) -> dict[str
         "summary": explain(diagnosis, loaded.messages).summary,
         "stale_after_s": max(3.0 * loaded.site.publish_interval_s, 30.0),
     }
+
+
+def _quality(point: PointWatch, age_s: float) -> str:
+    """Return how far the readings of a point can be used: good, partial, or stale when they are old."""
+    if age_s > point.stale_s:
+        return "stale"
+    return "partial" if point.reading is not None and point.reading.missing else "good"
 
 
 def nominal_doubt(point: str, nominal_v: float, likelier_v: float) -> str:

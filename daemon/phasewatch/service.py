@@ -185,6 +185,7 @@ class Service:
         self._failures[meter] = detail
         self._commit(self.watch.failure(meter, detail, self._clock.now(), self._clock.monotonic_s()))
         self._announce(meter)
+        self._publish_point(self.watch.points[self.watch.point_of(meter)])
 
     def _commit(self, events: Sequence[Event]) -> None:
         if events:

@@ -1,4 +1,8 @@
-from phasewatch.adapters.modbus_pace import LAST_RETRY_S, SETTLED_S, Backoff, Pace, Timing
+import math
+
+import pytest
+
+from phasewatch.adapters.modbus_pace import LAST_RETRY_S, SETTLED_S, Backoff, Pace, Timing, coarse_s
 
 
 def test_a_bus_without_a_past_is_ready() -> None:
@@ -50,3 +54,11 @@ def test_the_pause_doubles_up_to_its_end_and_starts_again() -> None:
     assert backoff.until == 0.0
     backoff.failed(0.0)
     assert backoff.until == 0.1
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "sleeps_s"), [(0.0, 0.0), (0.0009, 0.0), (0.001, 0.0005), (0.00175, 0.0005), (0.00365, 0.0025)]
+)
+def test_a_sleep_that_is_rounded_up_to_milliseconds_does_not_oversleep(wait_s: float, sleeps_s: float) -> None:
+    assert coarse_s(wait_s) == pytest.approx(sleeps_s)
+    assert math.ceil(1000 * coarse_s(wait_s)) / 1000 <= wait_s

@@ -1,4 +1,6 @@
-from phasewatch.alerts.causes import HOLDS, ROOT
+from phasewatch.alerts.alert import Alert, Key
+from phasewatch.alerts.causes import BY_VERDICT, HOLDS, ROOT, explains
+from phasewatch.alerts.lifecycle import Life, State
 from phasewatch.electrical.explanations import EXPLANATIONS
 from phasewatch.rules.catalogue import METER_RULES, POINT_RULES
 
@@ -33,3 +35,11 @@ def test_an_open_neutral_leaves_the_unbalance_of_the_lines_to_speak() -> None:
     assert "voltage_unbalance" not in HOLDS["neutral_displacement"]
     assert {"neutral_earth_voltage", "earth_displacement", "voltage_deviation"} <= HOLDS["neutral_displacement"]
     assert HOLDS["earth_displacement"] == {"neutral_earth_voltage"}
+
+
+def test_a_root_that_is_about_to_clear_does_not_hold_a_new_cause() -> None:
+    root = Alert(Key("main", "wiring"), life=Life(State.ACTIVE))
+    assert {"phase_loss", "voltage_deviation"} <= explains(root)
+    root.life = Life(State.CLEARING)
+    assert "voltage_deviation" in explains(root)
+    assert not explains(root) & BY_VERDICT

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.alerts.alert import Key
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.desk import Desk, Holder
 from phasewatch.alerts.event import Event, Origin, Scene, Telling
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.electrical.severity import Severity
@@ -56,7 +56,7 @@ class Watched:
         before = len(self.events)
         for condition in conditions:
             self.now_s += after_s
-            holder = None if held_by is None else self.desk.alert(held_by)
+            holder = None if held_by is None else Holder(self.desk.alert(held_by))
             self.events += self.desk.judge(key, condition, delays, self.scene(), holder)
         return [event.transition for event in self.events[before:]]
 

@@ -33,7 +33,7 @@ def test_a_phase_comes_and_goes_and_falls_silent() -> None:
         ((230.0, 230.0, 0.0), (True, True, False), False),
         ((230.0, 0.0, 0.0), (True, False, False), False),
         ((230.0, 0.0, 0.0), (True, True, True), True),
-        ((230.0, 0.0, 0.0), (True, True, False), False),
+        ((230.0, 0.0, 0.0), (True, True, False), True),
     ],
 )
 def test_a_phase_that_never_was_live_is_not_lost(

@@ -18,7 +18,7 @@ from pymodbus.framer.socket import FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
 
 from phasewatch.adapters.modbus_framing import Frame, Listener, blame_mbap, blame_rtu, find_mbap, find_rtu
-from phasewatch.adapters.modbus_pace import Backoff, Pace, Timing
+from phasewatch.adapters.modbus_pace import Backoff, Pace, Timing, coarse_s
 from phasewatch.adapters.modbus_request import (
     BadReply,
     Bus,
@@ -253,7 +253,7 @@ class _ModbusBus:
             if left_s < 0:
                 self._drop()
                 raise BadReply(f"{request}: not sent, for the line does not fall silent")
-            wait_s = max(self._ready_at(request) - _now(), 0.0)
+            wait_s = coarse_s(max(self._ready_at(request) - _now(), 0.0))
             left_s -= wait_s  # not by the clock: a loop held up is no babble
             await asyncio.sleep(wait_s)
 

@@ -67,6 +67,15 @@ class Timing:
         )
 
 
+def coarse_s(wait_s: float) -> float:
+    """Return how long to sleep at first, so as not to oversleep; 0 = the rest is so short that turns of the loop do.
+
+    The loop rounds a sleep up to whole milliseconds, which are ten characters each on a fast line.
+    """
+    whole_ms = int(wait_s * 1000.0)
+    return (whole_ms - 0.5) / 1000.0 if whole_ms else 0.0
+
+
 class Backoff:
     """Spares a peer that cannot be connected: each failure doubles the pause before the next attempt."""
 

@@ -58,13 +58,30 @@ class Alert:
     summary: str = ""
     worse_polls: int = 0
     """Polls in a row that were worse than `severity`."""
+    diagnosed: tuple[str, ...] = ()
+    """Code and phases of the verdict, as last told."""
+    diagnosed_before: set[tuple[str, ...]] = field(default_factory=set)
+    """Every such verdict of this occurrence."""
+    other: tuple[str, ...] = ()
+    """Another verdict than the one told, as long as it holds."""
+    other_since_s: float = 0.0
+    other_polls: int = 0
+    waits_since_s: float | None = None
+    """Monotonic time of the first of the breaches in a row that a pending cause held back; None without one."""
+    waits_polls: int = 0
     raises: deque[float] = field(default_factory=lambda: deque(maxlen=CHATTER_RAISES))
     """Monotonic times of the last raises."""
+
+    def stood_s(self, at: datetime, monotonic_s: float) -> float:
+        """Return how long ago the alert was raised; after a restart only the wall clock knows, and it may be set."""
+        if self.raises:
+            return monotonic_s - self.raises[-1]
+        return 0.0 if self.since is None else max(0.0, (at - self.since).total_seconds())
 
     @property
     def at_rest(self) -> bool:
         """Whether the alert is clear and has nothing left to tell."""
-        return self.life.state is State.CLEAR and self.waiting is None
+        return self.life.state is State.CLEAR and self.waiting is None and self.waits_since_s is None
 
     @property
     def chattering(self) -> bool:
@@ -94,6 +111,7 @@ def record(alert: Alert) -> dict[str, Any]:
         "shelved_until": alert.shelved_until.isoformat() if alert.shelved_until else None,
         "first_out": alert.first_out,
         "verdict": alert.verdict,
+        "diagnosed": alert.diagnosed,
         "summary": alert.summary,
     }
 
@@ -114,6 +132,7 @@ def restored(key: Key, kept: dict[str, Any]) -> Alert:
         shelved_until=_moment(kept["shelved_until"]),
         first_out=kept["first_out"],
         verdict=kept["verdict"],
+        diagnosed=tuple(kept.get("diagnosed", ())),
         summary=kept["summary"],
     )
 

@@ -11,7 +11,7 @@ from typing import Final
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.causes import HOLDS
 from phasewatch.alerts.desk import Desk
-from phasewatch.alerts.event import Event, Scene, Telling, Transition
+from phasewatch.alerts.event import EXPLAINED, Event, Scene, Telling, Transition
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.post import Post, judge
 from phasewatch.alerts.told import later_text, rule_text
@@ -80,7 +80,7 @@ class BusWatch:
         scene = Scene(
             at,
             monotonic_s,
-            lambda alert, transition: self._tell(alert, transition, at),
+            lambda alert, transition: self._tell(alert, transition, alert.stood_s(at, monotonic_s)),
             tuple(one.name for one in self.meters) if silent else (meter.name,),
             reading.values if reading is not None else {},
             meter.interval_s,
@@ -92,7 +92,12 @@ class BusWatch:
         """Take what the poller has counted since it began; yield what it changes."""
         load = BusLoad(monotonic_s, polls, overruns, self._longest_interval_s)
         meters = tuple(meter.name for meter in self.meters)
-        scene = Scene(at, monotonic_s, lambda alert, transition: self._tell(alert, transition, at), meters)
+        scene = Scene(
+            at,
+            monotonic_s,
+            lambda alert, transition: self._tell(alert, transition, alert.stood_s(at, monotonic_s)),
+            meters,
+        )
         yield from judge(self._posts, load, self._desk, scene)
 
     def _held(self, meter: str) -> Mapping[str, Alert]:
@@ -110,9 +115,9 @@ class BusWatch:
     def _offline_alert(self, meter: str) -> Alert:
         return self._desk.alert(Key(meter, MeterOffline.name))
 
-    def _tell(self, alert: Alert, transition: Transition, at: datetime) -> Telling:
-        if transition not in ("raised", "severity_changed"):
-            return Telling(later_text(alert, transition, self._messages, at))
+    def _tell(self, alert: Alert, transition: Transition, stood_s: float) -> Telling:
+        if transition not in EXPLAINED:
+            return Telling(later_text(alert, transition, self._messages, stood_s))
         if alert.key.rule == MeterOffline.name and self.silent:
             detail = "" if alert.condition is None else alert.condition.said()
             return Telling(self._messages["bus_silent"].format(bus=self.name, detail=detail))

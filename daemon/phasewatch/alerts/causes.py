@@ -34,6 +34,9 @@ HOLDS: Final[dict[str, frozenset[str]]] = {
 }
 """Root rule -> the rules it explains."""
 
+BY_VERDICT: Final = frozenset(("wiring", "phase_loss", "neutral_displacement", "earth_displacement"))
+"""Rules that breach only when the verdict is theirs: two of them never do at once."""
+
 LOW: Final = frozenset(("voltage_dip",))
 HIGH: Final = frozenset(("voltage_swell",))
 _NOTHING: Final[frozenset[str]] = frozenset()
@@ -55,7 +58,9 @@ def explains(root: Alert) -> frozenset[str]:
     """Return the rules that an alert explains as it stands now."""
     if root.life.state is State.CLEAR or root.stale:
         return _NOTHING
-    return _outlasted(root) if root.key.rule == "voltage_deviation" else HOLDS.get(root.key.rule, _NOTHING)
+    explained = _outlasted(root) if root.key.rule == "voltage_deviation" else HOLDS.get(root.key.rule, _NOTHING)
+    # A root that is about to clear explains what goes with it, and not a new cause that takes its place.
+    return explained - BY_VERDICT if root.life.state is State.CLEARING else explained
 
 
 def _outlasted(root: Alert) -> frozenset[str]:

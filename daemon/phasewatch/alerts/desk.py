@@ -1,16 +1,39 @@
 """The desk keeps every alert, judges conditions as they come in, and says what changed."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from phasewatch.alerts.alert import Alert, Key, restored
-from phasewatch.alerts.event import Event, Origin, Scene, Transition, event, occurrence
+from phasewatch.alerts.causes import BY_VERDICT, ROOT
+from phasewatch.alerts.event import EXPLAINED, Event, Origin, Scene, Transition, event, occurrence
 from phasewatch.alerts.lifecycle import Delays, Life, State, step
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules.rule import Condition, Truth
 
-_CLEAR, _NO_BREACH = State.CLEAR, Truth.CLEAR
+_NO_BREACH = Truth.CLEAR
 _RANK: Final[dict[Severity, int]] = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+
+
+AGAIN_S: Final = 60.0
+"""A verdict that an alert has had before is told again only when it has held for this long: it may hover."""
+
+
+class Holder(NamedTuple):
+    """The alert that explains others, and how long it may make them wait before it stands itself."""
+
+    alert: Alert
+    delays: Delays | None = None
+    """None: for ever."""
+
+    def outlasted(self, waiting: Alert, at_s: float) -> bool:
+        """Return whether a breach has waited far longer than this cause needs to come to stand.
+
+        Causes that take turns never stand, and must not silence what they would explain.
+        """
+        delays, since_s = self.delays, waiting.waits_since_s
+        if delays is None or since_s is None or self.alert.life.standing:
+            return False
+        return at_s - since_s > 2.0 * delays.on_s and waiting.waits_polls > 2 * delays.on_polls
 
 
 class Desk:
@@ -19,24 +42,31 @@ class Desk:
     def __init__(self, origin: Origin, records: Mapping[str, dict[str, Any]] | None = None) -> None:
         self._origin = origin
         self._alerts: dict[Key, Alert] = {}
+        self._by_subject: dict[str, list[Alert]] = {}
         for path, kept in (records or {}).items():
             subject, rule, *phase = path.split("/")
             key = Key(subject, rule, *phase)
-            self._alerts[key] = restored(key, kept)
+            self._keep(restored(key, kept))
 
     def alert(self, key: Key) -> Alert:
         """Return the alert of a key; one that never was is clear."""
         found = self._alerts.get(key)
         if found is None:
-            found = self._alerts[key] = Alert(key)
+            found = self._keep(Alert(key))
         return found
+
+    def _keep(self, alert: Alert) -> Alert:
+        self._alerts[alert.key] = alert
+        self._by_subject.setdefault(alert.key.subject, []).append(alert)
+        return alert
 
     def standing(self, subject: str | None = None) -> list[Alert]:
         """Return the raised alerts, of one subject or of all."""
-        return [a for a in self._alerts.values() if a.life.standing and subject in (None, a.key.subject)]
+        kept = self._alerts.values() if subject is None else self._by_subject.get(subject, ())
+        return [alert for alert in kept if alert.life.standing]
 
     def judge(
-        self, key: Key, condition: Condition, delays: Delays, scene: Scene, held_by: Alert | None = None
+        self, key: Key, condition: Condition, delays: Delays, scene: Scene, held_by: Holder | None = None
     ) -> Iterable[Event]:
         """Take one condition; return what it changes, to be run through: () when it was clear and stays so.
 
@@ -44,18 +74,20 @@ class Desk:
         """
         alert = self.alert(key)
         truth = condition.truth(alert.life.standing)
-        resting = alert.life.state is _CLEAR and alert.waiting is None
-        if resting and (truth is _NO_BREACH or _still_unknown(alert, truth)):
+        if alert.at_rest and (truth is _NO_BREACH or _still_unknown(alert, truth)):
             return ()  # most conditions of most readings: nothing can change
         return self._judge(alert, condition, truth, delays, scene, held_by)
 
     def _judge(
-        self, alert: Alert, condition: Condition, truth: Truth, delays: Delays, scene: Scene, held_by: Alert | None
+        self, alert: Alert, condition: Condition, truth: Truth, delays: Delays, scene: Scene, held_by: Holder | None
     ) -> Iterator[Event]:
         if held_by is not None:
-            _wait(alert, condition, delays, held_by)
-            yield from self._hold(alert, truth, held_by, scene)
-            return
+            _wait(alert, condition, delays, held_by.alert, scene.monotonic_s)
+            if not held_by.outlasted(alert, scene.monotonic_s):
+                yield from self._hold(alert, truth, held_by.alert, scene)
+                return
+        else:
+            alert.waits_since_s, alert.waits_polls = None, 0
         if alert.waiting is not None:
             alert.condition, alert.waiting = alert.waiting, None
             yield from self._live(alert, Truth.BREACH, delays, scene)
@@ -115,6 +147,7 @@ class Desk:
             self._rest(alert)
         elif stood and truth is Truth.BREACH:
             yield from self._escalate(alert, delays, scene)
+            yield from self._diagnose_anew(alert, delays, scene)
 
     def _raise(self, alert: Alert, scene: Scene) -> Event:
         alert.first_out = not self.standing_besides(alert)
@@ -142,8 +175,23 @@ class Desk:
             alert.severity, alert.worse_polls = condition.severity, 0
             yield self._tell(alert, "severity_changed", scene)
 
+    def _diagnose_anew(self, alert: Alert, delays: Delays, scene: Scene) -> Iterator[Event]:
+        """Tell another verdict of the same alert once it has held as long as a raise takes."""
+        found = _diagnosed(alert, scene)
+        if not found or found == alert.diagnosed:
+            alert.other = ()
+            return
+        if found != alert.other:
+            alert.other, alert.other_since_s, alert.other_polls = found, scene.monotonic_s, 0
+        alert.other_polls += 1
+        needs_s = max(AGAIN_S, delays.on_s) if found in alert.diagnosed_before else delays.on_s
+        if alert.other_polls >= delays.on_polls and scene.monotonic_s - alert.other_since_s >= needs_s:
+            yield self._tell(alert, "verdict_changed", scene)
+
     def _rest(self, alert: Alert) -> None:
         alert.life = Life()
+        alert.diagnosed, alert.other = (), ()
+        alert.diagnosed_before.clear()
         alert.acknowledged = alert.stale = False
         alert.suppressed_by = alert.since = None
 
@@ -151,8 +199,10 @@ class Desk:
         alert.rev += 1
         telling = scene.tell(alert, transition)
         alert.summary = telling.summary
-        if transition in ("raised", "severity_changed"):
+        if transition in EXPLAINED:
             alert.verdict = telling.verdict
+            alert.diagnosed, alert.other = _diagnosed(alert, scene), ()
+            alert.diagnosed_before.add(alert.diagnosed)
         return event(alert, transition, scene, self._origin)
 
 
@@ -168,8 +218,24 @@ def _worse(alert: Alert, condition: Condition) -> float | None:
     return max(worst, value, key=lambda v: abs(v - limit)) if condition.breached else worst
 
 
-def _wait(alert: Alert, condition: Condition, delays: Delays, held_by: Alert) -> None:
+def _diagnosed(alert: Alert, scene: Scene) -> tuple[str, ...]:
+    """Return code and phases of the verdict, if it is the one that this alert goes by; else nothing."""
+    code, phases = scene.verdict[:1], scene.verdict[1:]
+    if alert.key.rule not in BY_VERDICT or not code or ROOT.get(code[0]) != alert.key.rule:
+        return ()
+    if alert.key.rule == "neutral_displacement" or not phases:
+        # Where N moves to follows the load, and a direction that is lost in the noise is no news.
+        phases = alert.diagnosed[1:] if alert.diagnosed[:1] == code else ()
+    return (*code, *phases)
+
+
+def _wait(alert: Alert, condition: Condition, delays: Delays, held_by: Alert, at_s: float) -> None:
     """Keep a breach that one poll is enough for, until its cause stands or goes away: it may be over by then."""
+    if held_by.life.standing or not condition.breached:
+        alert.waits_since_s, alert.waits_polls = None, 0
+    else:
+        alert.waits_since_s = at_s if alert.waits_since_s is None else alert.waits_since_s
+        alert.waits_polls += 1
     if held_by.life.standing:
         alert.waiting = None
     elif condition.breached and not alert.life.standing and delays.on_s == 0.0 and delays.on_polls == 1:

@@ -21,7 +21,12 @@ Transition = Literal[
     "suppressed",
     "unsuppressed",
     "severity_changed",
+    "verdict_changed",
 ]
+
+
+EXPLAINED: Final[frozenset[Transition]] = frozenset(("raised", "severity_changed", "verdict_changed"))
+"""Transitions that are told with the whole diagnosis; the others say only what became of the alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Scene:
     readings: Mapping[str, float] = field(default_factory=dict)
     interval_s: float | None = None
     window_s: float | None = None
+    verdict: tuple[str, ...] = ()
+    """Code and phases of the verdict; empty where no diagnosis stands behind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,11 +129,14 @@ class PointWatch:
         return Scene(
             at,
             monotonic_s,
-            lambda alert, transition: tell_point(alert, transition, self._diagnosed(), self._messages, at, blind),
+            lambda alert, transition: tell_point(
+                alert, transition, self._diagnosed(), self._messages, alert.stood_s(at, monotonic_s), blind
+            ),
             self.meters,
             self.reading.values if self.reading is not None else {},
             self.interval_s,
             self.window_s,
+            () if self.diagnosis is None else (self.diagnosis.verdict.code, *self.diagnosis.verdict.phases),
         )
 
     def likelier_nominal_v(self) -> float | None:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Final, Generic
 
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.causes import explains
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.desk import Desk, Holder
 from phasewatch.alerts.event import Event, Scene
 from phasewatch.alerts.lifecycle import Delays
-from phasewatch.rules.rule import RuleOf, Seen
+from phasewatch.rules.rule import Condition, RuleOf, Seen
+
+_OVER: Final = Condition(False, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +29,28 @@ def judge(
     posts: Sequence[Post[Seen]], seen: Seen, desk: Desk, scene: Scene, held: Mapping[str, Alert] | None = None
 ) -> Iterator[Event]:
     """Judge what is seen by every post; `held`: the rules that an alert elsewhere explains, and that alert."""
-    holders: dict[str, Alert] = dict(held or ())
+    holders = {name: Holder(alert) for name, alert in (held or {}).items()}
     for post in posts:
         holder = holders.get(post.key.rule)
+        judged = False
         for condition in post.rule.judge(seen):
+            judged = True
             alert = post.alerts.get(condition.phase) or _alert(post, desk, condition.phase)
             if condition.breached is False and alert.at_rest:
                 continue  # most conditions of most readings: it is clear and stays so, and explains nothing
             yield from desk.judge(alert.key, condition, post.delays, scene, holder)
             if holder is None:
                 for explained in explains(alert):
-                    holders.setdefault(explained, alert)
+                    holders.setdefault(explained, Holder(alert, post.delays))
+        if not judged:
+            yield from _end(post, desk, scene)
+
+
+def _end(post: Post[Seen], desk: Desk, scene: Scene) -> Iterator[Event]:
+    """Let an alert clear whose rule has no meaning here any more: nothing else would ever judge it."""
+    alert = post.alerts.get(None) or _alert(post, desk, None)
+    if alert.life.standing:
+        yield from desk.judge(alert.key, _OVER, post.delays, scene)
 
 
 def _alert(post: Post[Seen], desk: Desk, phase: str | None) -> Alert:

@@ -1,11 +1,10 @@
 """The words and numbers of a point's alert: its verdict where the verdict is the rule's, else the rule's own text."""
 
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.causes import ROOT
-from phasewatch.alerts.event import Telling, Transition
+from phasewatch.alerts.event import EXPLAINED, Telling, Transition
 from phasewatch.electrical.verdict import Diagnosis
 from phasewatch.electrical.words import Messages, explain
 from phasewatch.meters.quantities import phase_name
@@ -30,11 +29,11 @@ class Blind(NamedTuple):
 
 
 def tell_point(
-    alert: Alert, transition: Transition, diagnosis: Diagnosis, messages: Messages, at: datetime, blind: Blind
+    alert: Alert, transition: Transition, diagnosis: Diagnosis, messages: Messages, stood_s: float, blind: Blind
 ) -> Telling:
     """Return the words for a change of an alert of a point."""
-    if transition not in ("raised", "severity_changed"):
-        return Telling(later_text(alert, transition, messages, at))
+    if transition not in EXPLAINED:
+        return Telling(later_text(alert, transition, messages, stood_s))
     explained = explain(diagnosis, messages)
     own = ROOT.get(diagnosis.verdict.code) == alert.key.rule
     verdict = {
@@ -48,17 +47,16 @@ def tell_point(
     return Telling(explained.summary if own else rule_text(alert, messages, phases, **blind.words(messages)), verdict)
 
 
-def later_text(alert: Alert, transition: Transition, messages: Messages, at: datetime) -> str:
+def later_text(alert: Alert, transition: Transition, messages: Messages, stood_s: float) -> str:
     """Return the sentence for what happens to a raised alert: how long it stood, and how bad it was at worst."""
     text: str = messages["later"].get(transition, "{title}")
-    since = alert.since or at
     unit = (alert.condition.unit if alert.condition else None) or ""
     worst_text = f"{_number(alert.worst, unit)} {unit}".rstrip()
     worst = "" if alert.worst is None else messages["at_worst"].format(worst=worst_text)
     return text.format(
         title=messages["titles"].get(alert.key.rule, alert.key.rule),
         phase=phase_name(alert.key.phase) or (alert.verdict or {}).get("phase") or "",
-        seconds=f"{max(0.0, (at - since).total_seconds()):.0f}",
+        seconds=f"{stood_s:.0f}",
         worst=worst,
     ).strip()
 

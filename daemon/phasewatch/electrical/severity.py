@@ -19,6 +19,10 @@ UNBALANCE_PERCENT: Final[Bands] = ((5.0, "critical"), (4.0, "high"), (0.0, "medi
 RISE_PERCENT: Final[Bands] = ((20.0, "critical"), (15.0, "high"), (0.0, "medium"))
 SAG_PERCENT: Final[Bands] = ((30.0, "critical"), (15.0, "high"), (0.0, "medium"))
 OPEN_NEUTRAL_V: Final = 70.0
+FIRST_FAULT: Final = 0.3
+"""Per unit of nominal: in an isolated supply a phase this near to earth has an earth fault."""
+DRIFT: Final = 0.15
+"""Per unit of nominal: in an isolated supply the earth may stand this far from the centre."""
 
 
 def band(value: float, bands: Bands) -> Severity:
@@ -51,8 +55,16 @@ def _neutral(look: Look) -> Severity:
 
 def _earth(look: Look) -> Severity:
     if look.supply.system == "IT":
-        return "high"
+        return _isolated(look)
     return band(look.picture.neutral_earth_v or 0.0, NEUTRAL_EARTH_V)
+
+
+def _isolated(look: Look) -> Severity:
+    """Return the severity of a moved earth where it is free to move: a first earth fault, a drift, or capacitance."""
+    if look.e is None or min(look.e) < FIRST_FAULT:
+        return "high"
+    shift_v = abs(look.picture.earth) if look.picture.earth is not None else look.picture.neutral_earth_v or 0.0
+    return "medium" if shift_v > DRIFT * look.supply.nominal_v else "low"
 
 
 def _unbalance(look: Look) -> Severity:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from phasewatch.electrical.explanations import EXPLANATIONS, Explanation
 from phasewatch.electrical.geometry import Picture, Triple, draw
@@ -21,6 +21,15 @@ NO_TRIANGLE: Final = frozenset(
     ("interruption", "phase_lost", "two_phases_lost", "mv_phase_lost", "single_phase", "neutral_swapped")
 )
 """Verdicts that deny the triangle which was assumed for want of line voltages: positions in it mean nothing."""
+
+OTHER_KINDS: Final = frozenset(("split_phase", "high_leg", "single_phase"))
+"""Kinds of supply whose phases are no triangle: a picture of one says nothing of them."""
+_UNDRAWN: Final[dict[str, Any]] = dict.fromkeys(
+    (
+        *("corners", "neutral", "earth", "neutral_earth", "radius_v", "u1_v", "u2_v", "u2_percent", "lvur_percent"),
+        *("pvur_percent", "flatness", "scale_residual_v", "residual_v", "earth_residual_v"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,9 @@ def diagnose(values: Mapping[str, float], supply: Supply, history: History | Non
     """
     picture = draw(values)
     verdict = _verdict(picture, values, supply, history)
-    if picture.triangle_assumed and verdict.code in NO_TRIANGLE:
+    if supply.system in OTHER_KINDS:
+        picture = replace(picture, **_UNDRAWN)
+    elif picture.triangle_assumed and verdict.code in NO_TRIANGLE:
         picture = replace(picture, corners=None, neutral=None, earth=None, neutral_earth=None, earth_residual_v=None)
     return Diagnosis(picture, verdict, supply)
 

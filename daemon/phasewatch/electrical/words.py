@@ -1,12 +1,14 @@
 """A diagnosis in words: its codes looked up in one language's messages and filled with its numbers."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from phasewatch.electrical.explanations import Explanation
 from phasewatch.electrical.geometry import Triple
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
-from phasewatch.electrical.verdict import Diagnosis
+from phasewatch.electrical.supply import likelier_nominal_v
+from phasewatch.electrical.verdict import OTHER_KINDS, Diagnosis
 from phasewatch.meters.quantities import PHASES, phase_name
 
 Messages = Mapping[str, Any]
@@ -27,28 +29,59 @@ class Explained:
 def explain(diagnosis: Diagnosis, messages: Messages) -> Explained:
     """Return the words of a diagnosis."""
     fields = _fields(diagnosis, messages)
-    told = diagnosis.verdict.explanation
+    told = _behind(diagnosis)
     facts = (messages["facts"][code].format(**fields) for code in _facts(diagnosis))
     return Explained(
-        summary=" ".join((messages["verdicts"][diagnosis.verdict.code].format(**fields), *facts)),
+        summary=" ".join((_headline(diagnosis, messages).format(**fields), *facts)),
         causes=tuple((code, messages["causes"][code].format(**fields)) for code in told.causes),
         cannot_tell=tuple(messages["cannot_tell"][code].format(**fields) for code in told.cannot_tell),
         next_steps=tuple(messages["next_steps"][code].format(**fields) for code in told.next_steps),
     )
 
 
+def _headline(diagnosis: Diagnosis, messages: Messages) -> str:
+    code, system = diagnosis.verdict.code, diagnosis.supply.system
+    if code == "normal" and system in OTHER_KINDS:
+        return str(messages["normal_legs"])
+    if code == "normal" and system == "three_wire":
+        return str(messages["normal_three_wire"])
+    return str(messages["verdicts"][code])
+
+
+def _behind(diagnosis: Diagnosis) -> Explanation:
+    """Return what stands behind the verdict, as far as these readings leave it open."""
+    told, picture = diagnosis.verdict.explanation, diagnosis.picture
+    if "neutral_or_pen" in told.cannot_tell:
+        if picture.neutral_earth is not None or diagnosis.supply.system in ("TT", "IT"):
+            told = replace(told, cannot_tell=tuple(code for code in told.cannot_tell if code != "neutral_or_pen"))
+        else:
+            told = replace(told, causes=(*told.causes, "pen_open_upstream"))
+    if picture.neutral_earth_measured_v is not None and not picture.direct_reading_too_low:
+        told = replace(told, next_steps=tuple(code for code in told.next_steps if code != "measure_neutral_earth"))
+    return told
+
+
 UNEXPLAINED: Final = ("normal", "overvoltage", "undervoltage")
+RAISED_V: Final = 5.0
+"""More between neutral and earth is worth a look in practice."""
 UNEVEN_PERCENT: Final = 3.0
 """PVUR that asks for an explanation which only line voltages can give."""
 
 
 def _facts(diagnosis: Diagnosis) -> Iterator[str]:
     """Yield the codes of the facts worth saying beside the verdict."""
-    picture, code = diagnosis.picture, diagnosis.verdict.code
+    code, system = diagnosis.verdict.code, diagnosis.supply.system
     if code == "not_enough_data":
         return
-    direct_v = picture.neutral_earth_measured_v
-    apart_v = abs(picture.neutral_earth) if picture.neutral_earth is not None else None
+    if code in ("overvoltage", "undervoltage") and _likelier_v(diagnosis) is not None:
+        yield "nominal_doubtful"
+    if code != "normal" or system not in (*OTHER_KINDS, "three_wire"):
+        yield from _earth_facts(diagnosis)
+        yield from _direct_facts(diagnosis)
+
+
+def _earth_facts(diagnosis: Diagnosis) -> Iterator[str]:
+    picture, code = diagnosis.picture, diagnosis.verdict.code
     resolution_v = diagnosis.supply.resolution_v
     if code in ("earth_displaced", "earth_fault_solid") and _supply_normal(diagnosis):
         yield "supply_and_neutral_normal"
@@ -60,12 +93,26 @@ def _facts(diagnosis: Diagnosis) -> Iterator[str]:
         yield "earth_not_measured"
     elif code == "normal" and (picture.neutral_earth_v or 0.0) < resolution_v:
         yield "below_resolution"
-    if picture.direct_reading_too_low:
-        yield "direct_too_low"
     if picture.line is None and code in UNEXPLAINED and (picture.pvur_percent or 0.0) > UNEVEN_PERCENT:
         yield "uneven"
-    if direct_v is not None and apart_v is not None and direct_v > apart_v + 2.0 * resolution_v:
+
+
+def _direct_facts(diagnosis: Diagnosis) -> Iterator[str]:
+    picture, supply = diagnosis.picture, diagnosis.supply
+    direct_v, apart = picture.neutral_earth_measured_v, picture.neutral_earth
+    if direct_v is None:
+        return
+    if diagnosis.verdict.code == "normal" and direct_v > RAISED_V and supply.system != "IT":
+        yield "neutral_earth_raised"
+    if picture.direct_reading_too_low:
+        yield "direct_too_low"
+    if apart is not None and direct_v > abs(apart) + 2.0 * supply.resolution_v:
         yield "direct_differs"
+
+
+def _likelier_v(diagnosis: Diagnosis) -> float | None:
+    phases_v = diagnosis.picture.phase_neutral
+    return None if phases_v is None else likelier_nominal_v(phases_v, diagnosis.supply.nominal_v)
 
 
 def _supply_normal(diagnosis: Diagnosis) -> bool:
@@ -96,6 +143,7 @@ def _fields(diagnosis: Diagnosis, messages: Messages) -> dict[str, str]:
         "neutral_shift": _length(picture.neutral),
         "earth_shift": _length(picture.earth) if picture.earth is not None else volts(picture.neutral_earth_v),
         "neutral_earth": volts(picture.neutral_earth_v),
+        "likelier": volts(_likelier_v(diagnosis)),
         "direct": volts(picture.neutral_earth_measured_v),
         "pvur": "-" if picture.pvur_percent is None else f"{picture.pvur_percent:.1f}",
         "apart": _length(picture.neutral_earth),
@@ -104,7 +152,9 @@ def _fields(diagnosis: Diagnosis, messages: Messages) -> dict[str, str]:
         "earth_residual": volts(picture.earth_residual_v),
         "scale_residual_percent": "-" if percent is None else f"{percent:.1f}",
         "resolution": volts(supply.resolution_v),
-        "missing": ", ".join(picture.missing_phases),
+        "missing": ", ".join(
+            name.removeprefix("voltage_").replace("_", "-").upper() for name in picture.missing_phases
+        ),
     }
 
 

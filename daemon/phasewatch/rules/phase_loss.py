@@ -54,6 +54,6 @@ class PhaseLoss:
 
 
 def lost_while_watched(view: View) -> bool:
-    """Return whether every phase the verdict names was live here before."""
+    """Return whether a phase that the verdict names was live here before; another may never have been connected."""
     named = view.diagnosis.verdict.phases
-    return all(view.live_from_start[PHASES.index(name.lower())] for name in named)
+    return any(view.live_from_start[PHASES.index(name.lower())] for name in named)
