@@ -10,6 +10,8 @@ NOTABLE_NEUTRAL: Final = 0.05
 """Neutral shift per unit of nominal: below it, it is what ordinary single-phase load does."""
 LOOSE_KAPPA: Final = 10.0
 """kappa = (neutral shift)/U2 above this: the return path, not the phases, makes the shift (Z_N/Z_ph > 3)."""
+DRIFT: Final = 0.15
+"""Earth shift per unit of nominal that is news on an isolated supply."""
 RISEN: Final = 1.07
 """Per unit of nominal: without L-L, a phase this high beside a low one says that N moved."""
 
@@ -76,6 +78,8 @@ def earth_moved(look: Look) -> Match | None:
     earth_v = abs(picture.earth) if picture.earth is not None else apart_v
     if apart_v <= supply.displacement_floor_v or earth_v <= max(supply.displacement_floor_v, 2.0 * _n_v(look)):
         return None
+    if supply.system == "IT" and earth_v <= DRIFT * supply.nominal_v:
+        return None  # an isolated supply's earth floats where its capacitances leave it
     toward = _toward(angle_deg(picture.earth), 30.0) if apart_v > supply.direction_floor_v else ()
     if earth_v > 0.9 * supply.nominal_v and toward and look.e is not None and look.e[toward[0]] < 0.2:
         return Match("earth_fault_solid", toward)
@@ -85,7 +89,7 @@ def earth_moved(look: Look) -> Match | None:
 def _earth_moved_unseen(look: Look) -> Match | None:
     """Judge by a direct N-PE reading alone: how far, not where to."""
     direct_v = look.picture.neutral_earth_measured_v
-    if direct_v is None or look.n is None:
+    if direct_v is None or look.n is None or look.supply.system == "IT":
         return None
     floor_v = max(25.0 * look.supply.nominal_v / 230.0, 2.0 * _n_v(look), 2.0 * look.supply.displacement_floor_v)
     return Match("earth_displaced") if direct_v > floor_v else None

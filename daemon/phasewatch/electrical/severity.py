@@ -21,8 +21,6 @@ SAG_PERCENT: Final[Bands] = ((30.0, "critical"), (15.0, "high"), (0.0, "medium")
 OPEN_NEUTRAL_V: Final = 70.0
 FIRST_FAULT: Final = 0.3
 """Per unit of nominal: in an isolated supply a phase this near to earth has an earth fault."""
-DRIFT: Final = 0.15
-"""Per unit of nominal: in an isolated supply the earth may stand this far from the centre."""
 
 
 def band(value: float, bands: Bands) -> Severity:
@@ -60,11 +58,8 @@ def _earth(look: Look) -> Severity:
 
 
 def _isolated(look: Look) -> Severity:
-    """Return the severity of a moved earth where it is free to move: a first earth fault, a drift, or capacitance."""
-    if look.e is None or min(look.e) < FIRST_FAULT:
-        return "high"
-    shift_v = abs(look.picture.earth) if look.picture.earth is not None else look.picture.neutral_earth_v or 0.0
-    return "medium" if shift_v > DRIFT * look.supply.nominal_v else "low"
+    """Return the severity of an earth that is free to move: a first earth fault, or a drift."""
+    return "high" if look.e is None or min(look.e) < FIRST_FAULT else "medium"
 
 
 def _unbalance(look: Look) -> Severity:

@@ -45,6 +45,8 @@ def _headline(diagnosis: Diagnosis, messages: Messages) -> str:
         return str(messages["normal_legs"])
     if code == "normal" and system == "three_wire":
         return str(messages["normal_three_wire"])
+    if code == "normal" and system == "IT" and (shift := diagnosis.picture.earth) is not None and abs(shift) > RAISED_V:
+        return str(messages["normal_isolated"])
     return str(messages["verdicts"][code])
 
 
