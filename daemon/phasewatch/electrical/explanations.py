@@ -72,7 +72,7 @@ EXPLANATIONS: Final[dict[str, Explanation]] = {
     "neutral_open": Explanation(
         ("neutral_open_upstream",),
         ("neutral_or_pen", _SIDE),
-        ("switch_off_single_phase", "check_neutral_terminals", "call_network_operator"),
+        ("switch_off_single_phase", "treat_housings_as_live", "check_neutral_terminals", "call_network_operator"),
     ),
     "pen_open": Explanation(
         ("pen_open_upstream",),

@@ -32,7 +32,7 @@ def explain(diagnosis: Diagnosis, messages: Messages) -> Explained:
     told = _behind(diagnosis)
     facts = (messages["facts"][code].format(**fields) for code in _facts(diagnosis))
     return Explained(
-        summary=" ".join((_headline(diagnosis, messages).format(**fields), *facts)),
+        summary=str(messages["between_sentences"]).join((_headline(diagnosis, messages).format(**fields), *facts)),
         causes=tuple((code, messages["causes"][code].format(**fields)) for code in told.causes),
         cannot_tell=tuple(messages["cannot_tell"][code].format(**fields) for code in told.cannot_tell),
         next_steps=tuple(messages["next_steps"][code].format(**fields) for code in told.next_steps),
@@ -47,6 +47,8 @@ def _headline(diagnosis: Diagnosis, messages: Messages) -> str:
         return str(messages["normal_three_wire"])
     if code == "normal" and system == "IT" and (shift := diagnosis.picture.earth) is not None and abs(shift) > RAISED_V:
         return str(messages["normal_isolated"])
+    if code == "neutral_open" and diagnosis.picture.line is None:
+        return str(messages["neutral_open_by_phases"])
     return str(messages["verdicts"][code])
 
 
@@ -55,7 +57,11 @@ def _behind(diagnosis: Diagnosis) -> Explanation:
     told, picture = diagnosis.verdict.explanation, diagnosis.picture
     if "neutral_or_pen" in told.cannot_tell:
         if picture.neutral_earth is not None or diagnosis.supply.system in ("TT", "IT"):
-            told = replace(told, cannot_tell=tuple(code for code in told.cannot_tell if code != "neutral_or_pen"))
+            told = replace(
+                told,
+                cannot_tell=tuple(code for code in told.cannot_tell if code != "neutral_or_pen"),
+                next_steps=tuple(code for code in told.next_steps if code != "treat_housings_as_live"),
+            )
         else:
             told = replace(told, causes=(*told.causes, "pen_open_upstream"))
     if picture.neutral_earth_measured_v is not None and not picture.direct_reading_too_low:
