@@ -5,6 +5,7 @@ outbox -> message.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -139,6 +140,8 @@ class Service:
                     await poller.tried.wait()
         except TimeoutError:
             _log.warning("some meters were not reached within %.0f s; ready all the same", READY_S)
+        gc.collect()
+        gc.freeze()  # what lives for years is not looked through again: that would stop the loop
         self._notifier.ready()
 
     async def _beat(self) -> None:
