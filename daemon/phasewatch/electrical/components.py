@@ -14,6 +14,15 @@ def triangle_area(a: float, b: float, c: float) -> float:
     return sqrt(max(0.0, s * (s - a) * (s - b) * (s - c)))
 
 
+def assumed_radius_v(a: float, b: float, c: float) -> float:
+    """Return the radius of the equilateral triangle that a point inside sees at distances a, b, c.
+
+    s^2 = (a^2 + b^2 + c^2)/2 + 2 sqrt3 K, K the area of the triangle with sides a, b, c; radius s/sqrt3.
+    """
+    side_squared = (a * a + b * b + c * c) / 2.0 + 2.0 * SQRT3 * triangle_area(a, b, c)
+    return sqrt(side_squared / 3.0)
+
+
 def flatness(l12: float, l23: float, l31: float) -> float:
     """Return q = 4 sqrt3 area / sum of squared sides: 1 equilateral, 0 collinear (or all zero)."""
     squares = l12 * l12 + l23 * l23 + l31 * l31

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from math import cos, degrees, hypot, pi, sin, sqrt
 from typing import Final
 
-from phasewatch.electrical.components import deviation_percent, flatness, sequence_voltages, triangle_area
+from phasewatch.electrical.components import (
+    assumed_radius_v,
+    deviation_percent,
+    flatness,
+    sequence_voltages,
+    triangle_area,
+)
 from phasewatch.electrical.supply import SQRT3
 from phasewatch.meters.quantities import LL, LN, LPE, NPE
 
@@ -144,15 +150,6 @@ def _corners(v: Triple | None, line: Triple | None, e: Triple | None) -> tuple[C
         return None, True
     radius = assumed_radius_v(*sized_by)
     return (None if radius == 0.0 else (_UNIT[0] * radius, _UNIT[1] * radius, _UNIT[2] * radius)), True
-
-
-def assumed_radius_v(a: float, b: float, c: float) -> float:
-    """Return the radius of the equilateral triangle that a point inside sees at distances a, b, c.
-
-    s^2 = (a^2 + b^2 + c^2)/2 + 2 sqrt3 K, K the area of the triangle with sides a, b, c; radius s/sqrt3.
-    """
-    side_squared = (a * a + b * b + c * c) / 2.0 + 2.0 * SQRT3 * triangle_area(a, b, c)
-    return sqrt(side_squared / 3.0)
 
 
 def _placed(line: Triple, v: Triple | None) -> Corners | None:
