@@ -106,5 +106,7 @@ def neutral_earth_harmonics(look: Look) -> Match | None:
     if look.n is None or look.n > NOTABLE_NEUTRAL:
         return None
     rest = direct_v * direct_v - abs(apart) ** 2
-    surely = rest > max(4.0, abs(apart) ** 2, 6.0 * look.supply.sigma_v * abs(apart))
+    # Noise can shorten D by 3.6 sigma (99.9 %): what is left must not be made of it.
+    beyond_noise = direct_v > abs(apart) + 3.6 * look.supply.sigma_v
+    surely = beyond_noise and rest > max(4.0, abs(apart) ** 2, 6.0 * look.supply.sigma_v * abs(apart))
     return Match("neutral_earth_harmonics") if surely else None
