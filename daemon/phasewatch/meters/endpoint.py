@@ -20,6 +20,11 @@ LEAST_SILENCE_S: Final = 0.00175
 """The fixed silence above 19200 baud. Source: as above."""
 
 
+def line_silence_s(character_s: float) -> float:
+    """Return the silence between two frames on a serial line, from the time of one character."""
+    return max(SILENT_CHARACTERS * character_s, LEAST_SILENCE_S)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One serial line or network endpoint, and the framing spoken on it."""
@@ -69,7 +74,7 @@ class Endpoint:
     @property
     def silence_s(self) -> float:
         """Silence between two frames on the line; 0 where no serial line is known."""
-        return max(SILENT_CHARACTERS * self.character_s, LEAST_SILENCE_S) if self.serial_line else 0.0
+        return line_silence_s(self.character_s) if self.serial_line else 0.0
 
     @property
     def _netloc(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from phasewatch.meters.decode import ProfileError
+from phasewatch.meters.endpoint import line_silence_s
 from phasewatch.meters.profile import FunctionCode, Profile, Register
 from phasewatch.meters.quantities import VOLTAGES
 
@@ -13,10 +14,6 @@ REQUEST_CHARACTERS: Final = 8
 
 ANSWER_CHARACTERS: Final = 5
 """Unit id, function code, byte count, checksum (2): the answer without its words."""
-
-GAP_CHARACTERS: Final = 3.5
-GAP_ABOVE_19200_MS: Final = 1.75
-"""Modbus over serial line fixes the gap at the higher rates."""
 
 NANOSECONDS_PER_MS: Final = 1_000_000
 
@@ -49,7 +46,7 @@ class Cost:
 def serial_cost(baudrate: int, character_bits: int = 10, turnaround_ms: float = 40.0, gap_ms: float = 0.0) -> Cost:
     """Return the cost on a serial line; `gap_ms` is the silence that the meter needs if it is more than standard."""
     character_ms = 1000.0 * character_bits / baudrate
-    standard_ms = GAP_CHARACTERS * character_ms if baudrate <= 19200 else GAP_ABOVE_19200_MS
+    standard_ms = 1000.0 * line_silence_s(character_ms / 1000.0)
     silence_ms = standard_ms + max(standard_ms, gap_ms)
     return Cost((REQUEST_CHARACTERS + ANSWER_CHARACTERS) * character_ms + silence_ms + turnaround_ms, 2 * character_ms)
 

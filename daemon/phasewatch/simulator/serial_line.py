@@ -11,12 +11,10 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from phasewatch.meters.endpoint import line_silence_s
 from phasewatch.simulator.line_faults import QUIET, LineFaults
 from phasewatch.simulator.wire import Wire
 
-SILENT_CHARACTERS: Final = 3.5
-LEAST_SILENCE_S: Final = 0.00175
-"""Silence that ends a frame; the least holds above 19200 baud. Source: Modbus over serial line V1.02, 2.5.1.1."""
 PSEUDO_TERMINALS: Final = range(136, 144)
 """Device numbers of the kernel (major)."""
 
@@ -59,7 +57,7 @@ class SerialLine:
         _configure(self._descriptors[-1], **settings)
         character_s = _character_s(at.query)
         paced = os.major(os.stat(self.path).st_rdev) in PSEUDO_TERMINALS
-        self.silence_s = max(SILENT_CHARACTERS * character_s, LEAST_SILENCE_S)
+        self.silence_s = line_silence_s(character_s)
         self.wire = Wire(character_s if paced else 0.0, self.silence_s, self._put, self._chance)
         self._heard_until = 0.0
         self._lost = False
