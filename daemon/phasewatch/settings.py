@@ -1,6 +1,6 @@
 """The site file as typed models. Keys are a contract: snake_case, the unit in the name.
 
-Only `site`, `buses` and `mqtt.urls` have no default. `problems` finds what no single key shows.
+Only `site`, `buses` and `mqtt.urls` have no default. What no single key shows is found by `library.consistency`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.measuring_point import Wiring
 from phasewatch.meters.profile import Slug
 from phasewatch.meters.quantities import PHASES, UNITS
-from phasewatch.rules.catalogue import BUS_RULES, RULES
+from phasewatch.rules.catalogue import RULES
 from phasewatch.rules.own import OwnRules, inheriting, own_rules
 from phasewatch.rules.rule import RuleSettings
 
@@ -214,68 +214,6 @@ class Site(Section):
 def _set(rules: BaseModel, name: str) -> dict[str, Any]:
     settings: BaseModel | None = getattr(rules, name) if name in RULES else own_rules(rules).get(name)
     return settings.model_dump(exclude_unset=True) if settings is not None else {}
-
-
-def problems(site: Site) -> list[str]:
-    """Return what is wrong between keys, a line each: key path, what, mend."""
-    return [*_twins(site), *_endpoints(site), *_units(site), *_points(site)]
-
-
-def _twins(site: Site) -> Iterator[str]:
-    buses: dict[str, str] = {}
-    meters: dict[str, str] = {}
-    for b, bus in enumerate(site.buses):
-        yield from _twin(buses, bus.name, f"buses[{b}].name")
-        for m, meter in enumerate(bus.meters):
-            yield from _twin(meters, meter.name, f"buses[{b}].meters[{m}].name")
-
-
-def _twin(seen: dict[str, str], name: str, path: str) -> Iterator[str]:
-    if name in seen:
-        yield f"{path}: {name} is already the name of {seen[name].removesuffix('.name')}; give each its own"
-    seen.setdefault(name, path)
-
-
-def _endpoints(site: Site) -> Iterator[str]:
-    seen: dict[str, tuple[str, Endpoint]] = {}
-    for b, bus in enumerate(site.buses):
-        path, endpoint = f"buses[{b}].url", bus.endpoint
-        if endpoint.key not in seen:
-            seen[endpoint.key] = (path, endpoint)
-            continue
-        first_path, first = seen[endpoint.key]
-        if first.framing != endpoint.framing:
-            yield (
-                f"{path}: {endpoint.key} is {first.framing} at {first_path} and {endpoint.framing} here;"
-                " one endpoint has one framing: keep the one its gateway is set to"
-            )
-        else:
-            yield f"{path}: {endpoint.key} is already the bus at {first_path}; put these meters under that bus"
-
-
-def _units(site: Site) -> Iterator[str]:
-    for b, bus in enumerate(site.buses):
-        seen: dict[int, str] = {}
-        for m, meter in enumerate(bus.meters):
-            if meter.unit_id is None:
-                continue
-            path = f"buses[{b}].meters[{m}].unit_id"
-            if meter.unit_id in seen:
-                yield f"{path}: unit {meter.unit_id} is already {seen[meter.unit_id]} on this bus; one unit, one meter"
-            seen.setdefault(meter.unit_id, meter.name)
-
-
-def _points(site: Site) -> Iterator[str]:
-    known = {meter.point_name for _, meter in site.meters()}
-    meters = {meter.name for _, meter in site.meters()}
-    for name, point in site.points.items():
-        if name not in known:
-            yield f"points.{name}: no meter has this point; known: {', '.join(sorted(known))}"
-        for rule in sorted(BUS_RULES.keys() & point.rules.model_fields_set):
-            yield f"points.{name}.rules.{rule}: this rule judges a bus, not a point; set it under rules"
-    for name in sorted(known & meters):
-        if any(meter.name == name and meter.point_name != name for _, meter in site.meters()):
-            yield f"points: {name} is the name of a point and of a meter of another point; rename one"
 
 
 def warnings(site: Site) -> list[str]:

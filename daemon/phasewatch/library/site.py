@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.words import Messages
+from phasewatch.library.consistency import nothing_to_read, problems, same_units
 from phasewatch.library.shipped import load_limits, load_messages, load_profile
 from phasewatch.library.validation import LibraryError, validation_lines
 from phasewatch.library.yaml_file import YamlError, read_yaml
 from phasewatch.meters.profile import Profile
-from phasewatch.settings import MeterSettings, Site, problems, warnings
+from phasewatch.settings import MeterSettings, Site, warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def build_site(content: object, path: Path) -> LoadedSite:
     lines += _gather(path, _profile_places(site), profiles, load_profile)
     lines += _gather(path, _limits_places(site), limits, load_limits)
     if not lines:
-        lines += [f"{path}: {line}" for line in (*_same_units(site, profiles), *_nothing_to_read(site, profiles))]
+        lines += [f"{path}: {line}" for line in (*same_units(site, profiles), *nothing_to_read(site, profiles))]
     if lines:
         raise LibraryError(lines)
     loaded = LoadedSite(path, site, profiles, limits, load_messages(site.language))
@@ -98,22 +99,3 @@ def _gather(path: Path, places: Iterator[tuple[str, str]], found: dict[str, Any]
         except LibraryError as error:
             lines += [f"{path}: {place}: {line}" for line in error.lines]
     return lines
-
-
-def _same_units(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
-    """Yield unit ids that collide once the profiles' defaults are known."""
-    for b, bus in enumerate(site.buses):
-        seen: dict[int, str] = {}
-        for m, meter in enumerate(bus.meters):
-            unit_id = profiles[meter.profile].unit_id if meter.unit_id is None else meter.unit_id
-            if unit_id in seen:
-                path = f"buses[{b}].meters[{m}].unit_id"
-                yield f"{path}: unit {unit_id} is already {seen[unit_id]} on this bus; one unit, one meter"
-            seen.setdefault(unit_id, meter.name)
-
-
-def _nothing_to_read(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
-    for b, bus in enumerate(site.buses):
-        for m, meter in enumerate(bus.meters):
-            if profiles[meter.profile].registers.keys() <= set(meter.ignore):
-                yield f"buses[{b}].meters[{m}].ignore: leaves nothing to read; take out the quantities that are wired"
