@@ -1,8 +1,9 @@
 import pytest
 
-from phasewatch.library import load_profile, profile_ids
+from phasewatch.library import config_directory, load_profile, profile_ids
 from phasewatch.meters.decode import example_problems
-from phasewatch.meters.profile import Profile
+from phasewatch.meters.profile import Block, Profile
+from phasewatch.meters.quantities import LL, LN
 from phasewatch.meters.readplan import Request, plan, serial_cost, tcp_cost
 from tests.cli.program import phasewatch
 
@@ -43,7 +44,7 @@ VOLTAGE_REQUESTS = {
     "janitza-b23": 1,
     "janitza-umg103": 1,
     "janitza-umg511": 2,
-    "janitza-umg604": 2,
+    "janitza-umg604": 1,
     "janitza-umg96-pa": 1,
     "janitza-umg96rm": 1,
     "kmb-pqplus-umd": 1,
@@ -56,7 +57,7 @@ VOLTAGE_REQUESTS = {
     "saia-sbc-ale3": 1,
     "schneider-iem3000": 1,
     "schneider-pm5000": 1,
-    "schneider-pm800": 1,
+    "schneider-pm800": 2,  # the voltages, and their scale groups
     "shelly-pro-3em": 3,
     "siemens-7kt-pac1600": 1,
     "siemens-pac3200": 1,
@@ -64,6 +65,8 @@ VOLTAGE_REQUESTS = {
     "siemens-sicam-t-q100": 1,
     "socomec-countis-e": 1,
     "socomec-diris-a": 1,
+    "sunspec-201-204-int": 1,
+    "sunspec-211-214-float": 1,
     "tq-em300-em420-ksem": 1,
     "victron-vm-3p75ct": 2,
     "wattnode-se-mtr-3y": 1,
@@ -104,6 +107,31 @@ def test_the_voltages_of_a_meter_take_as_few_requests_as_its_map_allows(profile_
     assert len(plan(profile, profile.voltages, serial_cost(9600))) == requests
 
 
+APART = {
+    "shelly-pro-3em": "each phase is a component of its own, and what lies between them is in no document",
+}
+"""Meters whose phase-neutral and line voltages would fit into fewer requests if the gaps could be read along."""
+
+
+@pytest.mark.parametrize("profile_id", profile_ids())
+def test_the_phase_and_line_voltages_are_as_near_as_the_longest_request_reaches(profile_id: str) -> None:
+    """Blocks are what a profile says of a meter's gaps: where they cost a request, there is a reason."""
+    profile = load_profile(profile_id)
+    names = [name for name in (*LN, *LL) if name in profile.registers]
+    if not names:
+        return
+    whole = Block(address=0, words=0x10000)
+    lenient = profile.model_copy(update={"blocks": (whole,)})
+    fewest, needed = (len(plan(one, names, serial_cost(9600))) for one in (lenient, profile))
+    assert (needed > fewest) == (profile_id in APART)
+
+
 def test_the_command_lists_every_meter_that_ships() -> None:
     listed = {entry["id"] for entry in phasewatch("meters", "list", "--json").json()}
     assert set(VOLTAGE_REQUESTS) - listed == set()
+
+
+def test_the_readme_counts_the_meters_that_ship() -> None:
+    readme = (config_directory().parent / "README.md").read_text(encoding="utf-8")
+    assert f"shows the {len(VOLTAGE_REQUESTS)} meter" in readme
+    assert set(VOLTAGE_REQUESTS) == set(profile_ids()) - {"generic"}

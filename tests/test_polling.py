@@ -1,98 +1,14 @@
 """The task of a bus, on a fake bus in turned time."""
 
-import asyncio
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
-from phasewatch.assembly import meter_plan
 from phasewatch.meters.quantities import CURRENT_N, FREQUENCY, LL, LN
-from phasewatch.meters.reading import Reading
-from phasewatch.polling import LAST_PROBE_S, BusPoller
-from tests.bus import FakeBus
-from tests.service.site import HEALTHY, bus, meter, site, words
-from tests.service.turned_time import TurnedClock, run_turned
-
-PHASE, LINE = 0, 200
-"""First addresses of the two blocks that the meter is asked for."""
-TIMEOUT_S = 0.5
-
-
-class Timed(FakeBus):
-    """A fake bus that notes when it was asked."""
-
-    asked_s: list[tuple[float, int, int]]
-    """(time, unit id, address)"""
-
-    async def read(self, function_code: int, address: int, count: int, unit_id: int) -> tuple[int, ...]:
-        self.asked_s.append((asyncio.get_running_loop().time() - 1000.0, unit_id, address))
-        return await super().read(function_code, address, count, unit_id)
-
-    def polls_s(self, unit_id: int) -> list[float]:
-        """Return when a meter's polls began."""
-        return [round(at, 6) for at, unit, address in self.asked_s if (unit, address) == (unit_id, PHASE)]
-
-    def die(self, unit_id: int) -> None:
-        """Let every request to a meter run into its time-out."""
-        self.silent(unit_id)
-        self.slow(unit_id, TIMEOUT_S)
-
-    def refuse_all(self, unit_id: int) -> None:
-        """Let a meter refuse every address it has."""
-        for address in self.units[unit_id]:
-            self.refuse(unit_id, address)
-
-
-class Heard:
-    """What the poller told."""
-
-    def __init__(self) -> None:
-        self.readings: list[Reading] = []
-        self.failures: list[tuple[str, str]] = []
-
-    def on_reading(self, reading: Reading) -> None:
-        self.readings.append(reading)
-
-    def on_failure(self, meter: str, detail: str) -> None:
-        self.failures.append((meter, detail))
-
-
-class Scene:
-    """Meters m1, m2, ... with unit ids 1, 2, ... on one bus, and their poller; made in turned time."""
-
-    def __init__(self, phases_s: tuple[float, ...] = (0.0,), interval_s: float = 1.0, **keys: Any) -> None:
-        units = range(1, len(phases_s) + 1)
-        loaded = site(bus(*(meter(f"m{n}", unit_id=n, interval_s=interval_s, **keys) for n in units)))
-        settings = loaded.site.buses[0]
-        self.line, self.heard = Timed({n: words() for n in units}), Heard()
-        self.line.asked_s = []
-        plans = [
-            (meter_plan(loaded, settings, m), phase_s) for m, phase_s in zip(settings.meters, phases_s, strict=True)
-        ]
-        self.poller = BusPoller("board", self.line, plans, self.heard, TurnedClock())
-
-    async def run(self, *parts: float | Callable[[], object]) -> "Scene":
-        """Poll; a number lets so many seconds pass, a callable does something in between."""
-        task = asyncio.create_task(self.poller.run())
-        for part in parts:
-            if callable(part):
-                part()
-            else:
-                await asyncio.sleep(part)
-                assert not task.done()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return self
-
-
-def played(*parts: Callable[[Scene], object] | float, **keys: Any) -> Scene:
-    async def play() -> Scene:
-        scene = Scene(**keys)
-        return await scene.run(*(part if isinstance(part, float) else lambda p=part: p(scene) for part in parts))
-
-    return run_turned(play())
+from phasewatch.polling import LAST_PROBE_S
+from tests.polled import LINE, PHASE, TIMEOUT_S, VOLTAGE_WORDS, Scene, played
+from tests.service.site import HEALTHY
+from tests.service.turned_time import run_turned
 
 
 def test_a_meter_is_polled_at_its_rate_without_drift() -> None:
@@ -151,6 +67,7 @@ def test_a_dead_meter_is_probed_by_one_request_from_two_to_sixty_seconds_apart()
     scene = played(lambda s: s.line.die(1), 600.0)
     began = [at for at, _, _ in scene.line.asked_s]
     assert {address for _, _, address in scene.line.asked_s} == {PHASE}
+    assert set(scene.line.counts_from(10.0)) == {VOLTAGE_WORDS}
     gaps = [round(b - a - TIMEOUT_S, 3) for a, b in pairwise(began)]
     backed_off = gaps[gaps.index(2.0) :]
     assert backed_off[:6] == [2.0, 4.0, 8.0, 16.0, 32.0, LAST_PROBE_S]
@@ -180,6 +97,31 @@ def test_a_meter_comes_back_by_itself_and_is_polled_at_its_rate_again() -> None:
     assert scene.poller.meters[0].failures == 0
     assert not scene.poller.meters[0].offline
     assert len(scene.heard.readings) == len(polls) - back
+
+
+def test_a_meter_that_answers_its_probe_is_read_in_full_at_once() -> None:
+    scene = played(lambda s: s.line.die(1), 100.0, lambda s: s.line.restore(1), LAST_PROBE_S)
+    back_s = next(at for at, _, address in scene.line.asked_s if address == LINE)
+    assert scene.line.counts_from(back_s)[0] == VOLTAGE_WORDS
+    assert scene.heard.readings[0].monotonic_s == pytest.approx(1000.0 + back_s)
+    assert scene.heard.readings[0].missing == {}
+
+
+def test_a_probe_asks_for_a_voltage_that_the_meter_has() -> None:
+    scene = played(lambda s: s.line.refuse(1, PHASE), 5.5, lambda s: s.line.die(1), 60.0)
+    probes = {(read.address, read.count) for read in scene.line.reads[-3:]}
+    assert probes == {(PHASE + VOLTAGE_WORDS, VOLTAGE_WORDS)}
+
+
+def test_a_meter_that_answers_only_whole_blocks_is_probed_by_one() -> None:
+    def answers_whole_blocks(scene: Scene) -> None:
+        scene.line.restore(1)
+        scene.line.least_words = 10
+
+    scene = played(lambda s: s.line.die(1), 60.0, answers_whole_blocks, 200.0)
+    assert scene.heard.readings[-1].missing == {}
+    assert scene.heard.failures[-1][1].endswith("refused with exception 2 (illegal data address)")
+    assert scene.line.counts_from(60.0).count(VOLTAGE_WORDS) == 1
 
 
 def test_a_failed_read_is_no_sample() -> None:

@@ -8,17 +8,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from phasewatch.adapters.modbus import Bus, BusError, IllegalDataAddress
+from phasewatch.adapters.modbus import Bus, BusError, IllegalDataAddress, LineCounts
+from phasewatch.adapters.modbus_request import BadReply, LinkDown, NoReply, Refused
+from phasewatch.adapters.sunspec import bus_of
 from phasewatch.assembly import MeterPlan
 from phasewatch.meters.decode import by_address
 from phasewatch.meters.reading import Reading
-from phasewatch.meters.readplan import Request, quantities_in, split
+from phasewatch.meters.readplan import Request, probe, quantities_in, split
 
 OFFLINE_FAILURES: Final = 3
 OFFLINE_S: Final = 5.0
 """A meter that failed this often in a row AND this long is probed ever more rarely."""
 FIRST_PROBE_S: Final = 2.0
 LAST_PROBE_S: Final = 60.0
+LOAD_S: Final = 10.0
+"""Time over which the load of a bus is taken."""
+
+KINDS: Final = ((NoReply, "timeout"), (Refused, "exception"), (BadReply, "framing"), (LinkDown, "link_down"))
+"""What a failed poll is counted as."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +60,8 @@ class MeterState:
 
     plan: MeterPlan
     requests: list[Request]
+    bus: Bus
+    """On which the addresses are those of its profile."""
     phase_s: float = 0.0
     """Where in its interval the meter is polled."""
     refused: set[str] = field(default_factory=set)
@@ -63,9 +72,15 @@ class MeterState:
     failing_since_s: float | None = None
     probe_s: float = 0.0
     """Pause before the next probe; 0 while the meter is polled at its rate."""
+    whole_blocks: bool = False
+    """Whether it refuses the short request of a probe: it is then probed by a whole block."""
     polls: int = 0
     overruns: int = 0
     """Polls that could not be made because earlier ones took too long."""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """Failed polls by kind."""
+    busy_s: float = 0.0
+    """Time spent on its polls."""
 
     @property
     def offline(self) -> bool:
@@ -86,7 +101,18 @@ class BusPoller:
         self.turned_s = clock.monotonic_s()
         """When the loop last made progress: food for the watchdog."""
         self._bus, self._listener, self._clock = bus, listener, clock
-        self.meters = [MeterState(plan, list(plan.requests), phase_s) for plan, phase_s in plans]
+        self.meters = [
+            MeterState(plan, list(plan.requests), bus_of(bus, plan.profile), phase_s) for plan, phase_s in plans
+        ]
+        self.load: float | None = None
+        """Share of the time that polls took, lately; None before the first LOAD_S are over."""
+        self._load_since = (self.turned_s, 0.0)
+        """When that time began, and the time spent on polls by then, in seconds."""
+
+    @property
+    def line(self) -> LineCounts:
+        """What was seen on the line since the start."""
+        return self._bus.counts
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -97,6 +123,7 @@ class BusPoller:
             due_s, place = due[0]
             wait_s = due_s - self._clock.monotonic_s()
             self.turned_s = self._clock.monotonic_s()
+            self._take_load()
             if wait_s > 0.0:
                 await asyncio.sleep(min(wait_s, 1.0))  # wakes to show progress
                 continue
@@ -118,6 +145,13 @@ class BusPoller:
         """Let go of the line."""
         await self._bus.close()
 
+    def _take_load(self) -> None:
+        since_s, busy_before_s = self._load_since
+        if self.turned_s - since_s >= LOAD_S:
+            busy_s = sum(meter.busy_s for meter in self.meters)
+            self.load = (busy_s - busy_before_s) / (self.turned_s - since_s)
+            self._load_since = (self.turned_s, busy_s)
+
     def _next_s(self, meter: MeterState, due_s: float) -> float:
         """Return when the meter is due again: on its own grid, so that a late poll delays no later one."""
         now_s = self._clock.monotonic_s()
@@ -131,11 +165,14 @@ class BusPoller:
 
     async def _poll(self, meter: MeterState) -> None:
         meter.polls += 1
+        begin_s = self._clock.monotonic_s()
         try:
             blocks = await self._ask(meter)
         except BusError as error:
+            meter.busy_s += self._clock.monotonic_s() - begin_s
             self._failed(meter, error)
             return
+        meter.busy_s += self._clock.monotonic_s() - begin_s
         self._answered(meter)
         values, missing = meter.plan.decoder(by_address(blocks))
         missing.update(dict.fromkeys(meter.refused, "the meter has no such register"))
@@ -147,20 +184,35 @@ class BusPoller:
 
         Raises: BusError when there is no sample.
         """
+        if meter.offline:
+            await self._probe(meter)
         blocks: dict[int, tuple[int, ...]] = {}
         refusals: dict[Request, IllegalDataAddress] = {}
         for request in meter.requests:
-            code, address, count = request.function_code, request.address, request.count
             try:
-                blocks[address] = await self._bus.read(code, address, count, meter.plan.unit_id)
+                blocks[request.address] = await self._read(meter, request)
             except IllegalDataAddress as error:
-                if meter.offline and not blocks:
-                    raise  # a probe is one request
                 refusals[request] = error
         self._learn(meter, refusals, answered=bool(blocks))
         if not blocks:
             raise next(iter(refusals.values()))
         return blocks
+
+    async def _read(self, meter: MeterState, request: Request) -> tuple[int, ...]:
+        return await meter.bus.read(request.function_code, request.address, request.count, meter.plan.unit_id)
+
+    async def _probe(self, meter: MeterState) -> None:
+        """Ask an offline meter one short request: without an answer, that is all it costs the others.
+
+        Raises: BusError when it does not answer.
+        """
+        wanted = [name for name in meter.plan.quantities if name not in meter.refused]
+        short = probe(meter.requests, meter.plan.profile, wanted)
+        try:
+            await self._read(meter, meter.requests[0] if meter.whole_blocks else short)
+        except IllegalDataAddress:
+            meter.whole_blocks = not meter.whole_blocks  # some meters answer only whole blocks: next time one of these
+            raise
 
     def _learn(self, meter: MeterState, refusals: Mapping[Request, IllegalDataAddress], answered: bool) -> None:
         """Remember what the meter refuses; one that refuses everything, as some gateways do, says nothing by it."""
@@ -189,6 +241,8 @@ class BusPoller:
     def _failed(self, meter: MeterState, error: BusError) -> None:
         now_s = self._clock.monotonic_s()
         meter.failures += 1
+        kind = next((name for error_class, name in KINDS if isinstance(error, error_class)), "other")
+        meter.kinds[kind] = meter.kinds.get(kind, 0) + 1
         if meter.failing_since_s is None:
             meter.failing_since_s = now_s
             _log.warning("meter %s: %s", meter.plan.name, error)

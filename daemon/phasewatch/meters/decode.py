@@ -97,6 +97,8 @@ class Decoder:
         _refuse_shared_addresses(profile, names)
         self._all = _layout(profile, names, nominal_v)
         self._each = tuple(_layout(profile, (name,), nominal_v) for name in names)
+        models = {} if profile.sunspec is None else profile.sunspec.models
+        self._sees = {model: frozenset(seen) for model, seen in models.items()}
 
     def __call__(self, words: Words) -> tuple[dict[str, float], dict[str, str]]:
         """Return the values and, for every other quantity asked for, the reason why it is missing."""
@@ -106,6 +108,8 @@ class Decoder:
             _decode(self._all, words, values, missing)
         except KeyError:
             self._decode_each(words, values, missing)
+        if self._sees:
+            _withhold(self._sees, words, values, missing)
         return values, missing
 
     def _decode_each(self, words: Words, values: dict[str, float], missing: dict[str, str]) -> None:
@@ -165,6 +169,17 @@ def _decode(layout: _Layout, words: Words, values: dict[str, float], missing: di
             values[field.name] = abs(value) if field.magnitude else value
         else:
             missing[field.name] = _reason(field, raw, value, raws)
+
+
+def _withhold(
+    seen_by: Mapping[int, frozenset[str]], words: Words, values: dict[str, float], missing: dict[str, str]
+) -> None:
+    """Take back what a meter of the SunSpec model whose header is the first word cannot see."""
+    model = words.get(0)
+    sees = frozenset[str]() if model is None else seen_by.get(model, frozenset())
+    for name in [name for name in values if name not in sees]:
+        del values[name]
+        missing[name] = "no model header was read" if model is None else f"SunSpec model {model} does not see it"
 
 
 def _raised(field: _Field, raw: float, exponent: int) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import permutations
+from math import sqrt
 from typing import Final
 
 from phasewatch.meters.measuring_point import Member, translation
@@ -32,13 +33,18 @@ def swapped_phases(
     now_v = apart_v[member.phases]
     best = min(apart_v, key=lambda phases: (apart_v[phases] or 0.0, phases))
     best_v = apart_v[best]
-    if now_v is None or best_v is None or now_v <= step_v or best_v > step_v / 2.0 or now_v < CLEARER * best_v:
+    if now_v is None or best_v is None or now_v <= step_v or best_v > step_v or now_v < CLEARER * best_v:
         return None
     return best
 
 
 def _apart_v(first: Mapping[str, float], member: Member, values: Mapping[str, float]) -> float | None:
-    """Return the largest difference between the two meters; None where they see too little in common."""
+    """Return the largest difference between two meters, phase to phase by the root of 3; None: too little in common.
+
+    Meters are wrong in proportion, and by more volts where there are more.
+    """
     second = at_point(member, values)
     both = [name for name in (*LN, *LL, *LPE) if name in first and name in second]
-    return max(abs(first[name] - second[name]) for name in both) if len(both) >= ENOUGH else None
+    if len(both) < ENOUGH:
+        return None
+    return max(abs(first[name] - second[name]) / (sqrt(3.0) if name in LL else 1.0) for name in both)

@@ -36,6 +36,8 @@ MISREADINGS: Final = tuple(
 
 def misreadings(profile: Profile) -> Iterator[tuple[Misreading, Profile]]:
     """Yield each misreading that can be with the profile that mends it."""
+    if profile.sunspec is not None:
+        return  # a model that was found says itself how it is read
     for one in MISREADINGS:
         mended = _mended(profile, one)
         if mended is not None:

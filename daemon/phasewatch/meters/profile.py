@@ -10,6 +10,9 @@ from phasewatch.meters.quantities import LPE, NPE, UNITS, VOLTAGES
 TYPE_WORDS: Final[dict[str, int]] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
 """Words (16-bit registers) that each type takes."""
 
+HEADER_WORDS: Final = 2
+"""Words in front of a SunSpec model: its number, and how many words follow."""
+
 ASSUMED_ACCURACY_PERCENT: Final = 0.5
 """Accuracy of reading where no source gives the class; what uses it says that it is assumed."""
 
@@ -18,6 +21,7 @@ FunctionCode = Literal[3, 4]
 ValueType = Literal["u16", "i16", "u32", "i32", "f32", "u64", "i64", "f64"]
 WordOrder = Literal["big", "little"]
 ExponentType = Literal["i16", "i8"]
+ModelNumber = Annotated[int, Field(ge=1, le=0xFFFE)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -113,6 +117,15 @@ class Mark(Part):
         return int.from_bytes(packed, "big") in self.equals
 
 
+class SunSpec(Part):
+    """Which SunSpec models the meter's chain of models is searched for; addresses count from the model's header."""
+
+    models: dict[ModelNumber, tuple[str, ...]] = Field(min_length=1)
+    """Model number -> quantities that a meter of this model can see."""
+    bases: tuple[Address, ...] = Field(default=(40000, 50000, 0), min_length=1, max_length=8)
+    """PDU addresses at which the chain may begin, in the order of asking."""
+
+
 class Profile(Part):
     """One meter model."""
 
@@ -124,6 +137,8 @@ class Profile(Part):
     function_code: FunctionCode
     word_order: WordOrder = "big"
     unit_id: int = Field(default=1, ge=0, le=255)
+    tcp_unit_id: int | None = Field(default=None, ge=0, le=255)
+    """Unit id over Modbus TCP and UDP, where it is another; None: the same."""
     serial: Serial | None = None
     tcp_port: int | None = Field(default=None, ge=1, le=65535)
     max_words: int = Field(default=125, ge=1, le=125)
@@ -142,6 +157,8 @@ class Profile(Part):
     """Averaging window of the registers; None: not stated by the maker."""
     accuracy_percent: float | None = Field(default=None, gt=0)
     """Class of the voltages, percent of reading; None: no source gives it."""
+    sunspec: SunSpec | None = None
+    """Where the registers stand is found in the meter; None: they stand where their addresses say."""
     identification: tuple[Mark, ...] = ()
     """What tells the model; it is this one if all of them fit. Without any, nothing does."""
     registers: dict[str, Register] = Field(min_length=1)
@@ -167,10 +184,32 @@ class Profile(Part):
                 raise ValueError(f"registers.{name}: runs past the last address 65535")
         return self
 
+    @model_validator(mode="after")
+    def _models_fit(self) -> Self:
+        if self.sunspec is None:
+            return self
+        for model, names in self.sunspec.models.items():
+            for name in names:
+                if name not in self.registers:
+                    raise ValueError(f"sunspec.models.{model}: {name} has no register")
+        for name, register in self.registers.items():
+            if not any(name in names for names in self.sunspec.models.values()):
+                raise ValueError(f"registers.{name}: no model of sunspec.models sees it; name it there")
+            places = (register.address, HEADER_WORDS if register.exponent_at is None else register.exponent_at)
+            if min(places) < HEADER_WORDS:
+                raise ValueError(f"registers.{name}: stands in the model's header; addresses count from the header on")
+            if register.function_code not in (None, self.function_code):
+                raise ValueError(f"registers.{name}.function_code: is not that of the profile; a model has one")
+        return self
+
     @property
     def voltages(self) -> tuple[str, ...]:
         """Voltages the meter can see, in the order of the vocabulary."""
         return tuple(name for name in VOLTAGES if name in self.registers)
+
+    def unit_id_on(self, *, serial_line: bool) -> int:
+        """Return the unit id as delivered: on a serial line, also one behind a gateway, or else on the network."""
+        return self.unit_id if serial_line or self.tcp_unit_id is None else self.tcp_unit_id
 
     @property
     def sees_earth(self) -> bool:

@@ -15,6 +15,9 @@ REQUEST_CHARACTERS: Final = 8
 ANSWER_CHARACTERS: Final = 5
 """Unit id, function code, byte count, checksum (2): the answer without its words."""
 
+MODBUS_WORDS: Final = 125
+"""Most words of one request, whatever the meter. Source: Modbus application protocol V1.1b3, 6.3 and 6.4."""
+
 NANOSECONDS_PER_MS: Final = 1_000_000
 
 
@@ -73,14 +76,26 @@ def plan(profile: Profile, quantities: Iterable[str], cost: Cost) -> tuple[Reque
     chosen: list[tuple[bool, Request]] = []
     for code in (3, 4):
         land = _Land(profile, code)
-        spans = sorted(_span(land, name) for name in wanted if _code(profile, name) == code)
+        spans = sorted(span for name in wanted if _code(profile, name) == code for span in _spans(land, name))
         chosen += _cheapest(land, spans, cost)
     return tuple(request for _, request in sorted(chosen, key=lambda one: (not one[0], one[1])))
 
 
 def quantities_in(request: Request, profile: Profile, quantities: Iterable[str]) -> tuple[str, ...]:
-    """Return those of the quantities that the request reads whole."""
+    """Return those of the quantities that the request reads whole, or whose exponent it is there for."""
     return tuple(name for name in dict.fromkeys(quantities) if _reads(request, profile, name))
+
+
+def probe(requests: Iterable[Request], profile: Profile, quantities: Iterable[str]) -> Request:
+    """Return the shortest request for one value that these requests read: a voltage, if there is any."""
+    wanted = tuple(quantities)
+    singles = [
+        (not span.voltage, span.end - span.start, Request(request.function_code, span.start, span.end - span.start))
+        for request in requests
+        for name in quantities_in(request, profile, wanted)
+        for span in _spans(_Land(profile, request.function_code), name)[:1]
+    ]
+    return min(singles)[2]
 
 
 def split(request: Request, profile: Profile, quantities: Iterable[str]) -> tuple[Request, ...]:
@@ -90,7 +105,8 @@ def split(request: Request, profile: Profile, quantities: Iterable[str]) -> tupl
     nothing smaller exists.
     """
     land = _Land(profile, request.function_code)
-    spans = sorted(_span(land, name) for name in quantities_in(request, profile, quantities))
+    names = quantities_in(request, profile, quantities)
+    spans = sorted(span for name in names for span in _spans(land, name) if _holds(request, span.start, span.end))
     runs = _requests(_runs(spans), request.function_code)
     if runs != (request,):
         return runs
@@ -158,10 +174,24 @@ def _pieces(register: Register) -> tuple[tuple[int, int], ...]:
     return (own,) if register.exponent_at is None else (own, (register.exponent_at, register.exponent_at + 1))
 
 
-def _span(land: _Land, name: str) -> _Span:
-    pieces = _pieces(land.profile.registers[name])
+def _stretches(profile: Profile, name: str) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Return the pieces of a register that are asked for together: apart only where no Modbus request reaches both."""
+    pieces = _pieces(profile.registers[name])
+    length = max(end for _, end in pieces) - min(start for start, _ in pieces)
+    return (pieces,) if length <= MODBUS_WORDS else tuple((piece,) for piece in pieces)
+
+
+def _spans(land: _Land, name: str) -> tuple[_Span, ...]:
+    """Return what has to be asked for; where the exponent stands far away, it is the second span."""
+    own, *exponent = (_span(land, name, pieces) for pieces in _stretches(land.profile, name))
+    return (own, *(span._replace(voltage=False) for span in exponent))
+
+
+def _span(land: _Land, name: str, pieces: Sequence[tuple[int, int]]) -> _Span:
     align = land.profile.align_words
-    start = min(piece[0] for piece in pieces) // align * align
+    # The header of a SunSpec model is read along each time: it tells whether the model still stands there.
+    first = 0 if land.profile.sunspec else min(piece[0] for piece in pieces)
+    start = first // align * align
     end = -(-max(piece[1] for piece in pieces) // align) * align
     if (refusal := land.refusal(start, end)) is not None:
         raise ProfileError(f"registers.{name}: {refusal}")
@@ -169,9 +199,13 @@ def _span(land: _Land, name: str) -> _Span:
 
 
 def _reads(request: Request, profile: Profile, name: str) -> bool:
-    return _code(profile, name) == request.function_code and all(
-        request.address <= start and end <= request.end for start, end in _pieces(profile.registers[name])
+    return _code(profile, name) == request.function_code and any(
+        all(_holds(request, start, end) for start, end in pieces) for pieces in _stretches(profile, name)
     )
+
+
+def _holds(request: Request, start: int, end: int) -> bool:
+    return request.address <= start and end <= request.end
 
 
 def _cheapest(land: _Land, spans: Sequence[_Span], cost: Cost) -> list[tuple[bool, Request]]:
