@@ -35,6 +35,7 @@ def _fake() -> Bench:
     bus = FakeBus({unit: dict(enumerate(words_at(unit, 0, 300))) for unit in UNITS})
     manners: dict[str, Callable[[int], None]] = {
         "silent": bus.silent,
+        "damaged": bus.damage,
         "illegal": lambda unit: bus.refuse(unit, 101),
         "busy": lambda unit: bus.refuse(unit, 101, 6),
         "slow": lambda unit: bus.slow(unit, 0.02),
@@ -44,6 +45,7 @@ def _fake() -> Bench:
 
 MANNERS: dict[str, Callable[[Asked], Sequence[tuple[float, bytes]]]] = {
     "silent": mute,
+    "damaged": lambda asked: [(0.0, asked.honest()[:-2])],
     "illegal": lambda asked: [(0.0, asked.refusal(2))],
     "busy": lambda asked: [(0.0, asked.refusal(6))],
     "slow": lambda asked: [(0.02, asked.honest())],
@@ -127,6 +129,28 @@ def test_an_illegal_address_is_told_from_other_refusals(on_every_bus: Try) -> No
         await bench.works(7)
 
     on_every_bus(scene)
+
+
+def test_a_bus_counts_how_its_requests_ended(on_every_bus: Try) -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.works(1)
+        before = bench.bus.counts.copy()
+        assert (before.requests, before.answers, before.unsolicited_bytes) == (1, 1, 0)
+        for unit_id, manner in ((1, "silent"), (2, "damaged"), (7, "busy")):
+            bench.misbehave(manner, unit_id)
+            with pytest.raises(BusError):
+                await bench.bus.read(3, 100, 4, unit_id)
+        bench.restore()
+        await bench.works(2)
+        counts = bench.bus.counts.since(before)
+        assert (counts.requests, counts.answers, counts.timeouts, counts.crc_errors) == (4, 1, 1, 1)
+        assert counts.exceptions == {6: 1}
+        assert counts.unsolicited_bytes > 0
+        strangers = (counts.foreign_requests, counts.foreign_replies, counts.late_replies, counts.second_replies)
+        assert not any(strangers)
+        assert counts.crc_error_rate == pytest.approx(0.25)
+
+    on_every_bus(scene, SILENCE_S)
 
 
 def test_a_slow_meter_is_waited_for(on_every_bus: Try) -> None:

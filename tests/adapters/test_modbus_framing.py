@@ -9,16 +9,18 @@ from pymodbus.framer.rtu import FramerRTU
 
 from phasewatch.adapters.modbus import BadReply, IllegalDataAddress, Refused
 from phasewatch.adapters.modbus_framing import (
+    MBAP,
+    RTU,
     Listener,
     blame_mbap,
     blame_rtu,
     crc16,
-    find_mbap,
     find_rtu,
     mbap_frame,
     rtu_frame,
 )
 from phasewatch.adapters.modbus_request import REFUSALS, Request, words_of
+from phasewatch.adapters.modbus_tally import Tally
 
 words = st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=125)
 units = st.integers(0, 255)
@@ -53,7 +55,7 @@ def test_an_rtu_answer_is_found_behind_noise_and_echo(
     asked = rtu_frame(unit, request.pdu)
     before = noise + (asked if echo else b"")
     assume(find_rtu(before, request, 0)[1] is None)
-    listener = Listener(find_rtu, blame_rtu, lambda: 0.0)
+    listener = Listener(RTU, Tally(RTU.wholes), lambda: 0.0)
     listener.listen_for(request)
     frames = [
         frame
@@ -70,7 +72,7 @@ def test_a_tcp_answer_is_found_behind_other_transactions(
     assume(transaction_id not in strays)
     request = Request("tcp://host:502", 3, 0, len(values), unit)
     stream = b"".join(mbap_frame(unit, stray, answer_to(request, [0])) for stray in strays)
-    listener = Listener(find_mbap, blame_mbap, lambda: 0.0)
+    listener = Listener(MBAP, Tally(MBAP.wholes), lambda: 0.0)
     listener.listen_for(request)
     whole = stream + mbap_frame(unit, transaction_id, answer_to(request, values))
     frames = [frame for chunk in cut(whole, sizes) if (frame := listener.hear(chunk, transaction_id))]
@@ -80,8 +82,8 @@ def test_a_tcp_answer_is_found_behind_other_transactions(
 @given(st.booleans(), st.lists(st.binary(max_size=300)), units)
 def test_no_bytes_are_an_error_of_the_finders(rtu: bool, chunks: list[bytes], unit: int) -> None:
     request = Request("tcp://host:502", 3, 0, 2, unit)
-    find, blame = (find_rtu, blame_rtu) if rtu else (find_mbap, blame_mbap)
-    listener = Listener(find, blame, lambda: 0.0)
+    dialect = RTU if rtu else MBAP
+    listener = Listener(dialect, Tally(dialect.wholes), lambda: 0.0)
     listener.listen_for(request)
     for chunk in chunks:
         if frame := listener.hear(chunk, 7):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from phasewatch.cli import examination
-from phasewatch.cli.findings import BusSeen, Finding, Kind, MeterSeen, PointSeen, findings
+from phasewatch.cli.examined import BusSeen, Finding, Kind, MeterSeen, PointSeen
+from phasewatch.cli.findings import findings
 from phasewatch.library import load_profile
 from phasewatch.meters.leads import at_point, swapped_phases
 from phasewatch.meters.measuring_point import Member
@@ -238,7 +239,7 @@ def meter_seen(**kinds: int) -> MeterSeen:
 
 
 def codes(*meters: MeterSeen, serial_line: bool = True, other_units: tuple[int, ...] = ()) -> list[str]:
-    bus = BusSeen("buses[0]", "rtu:///dev/ttyX", serial_line, 50.0, list(meters), None, other_units)
+    bus = BusSeen("buses[0]", "rtu:///dev/ttyX", serial_line, 50.0, list(meters), None, other_units=other_units)
     return [one.code for one in findings([bus], [])]
 
 

@@ -26,6 +26,7 @@ def test_every_profile_is_shown(profile_id: str) -> None:
     shown, said = phasewatch("meters", "show", profile_id), phasewatch("meters", "show", profile_id, "--json")
     assert (shown.code, said.code) == (0, 0)
     assert profile.maker in shown.out
+    assert profile.tcp_unit_id is None or f"(over TCP and UDP {profile.tcp_unit_id})" in " ".join(shown.out.split())
     assert list(said.json()["registers"]) == list(profile.registers)
     assert all(f" {name} " in shown.out for name in profile.registers)
 

@@ -8,8 +8,8 @@ FRAME = bytes(range(200))
 
 
 def test_faults_are_read_as_they_are_written_on_the_command_line() -> None:
-    texts = ("noise=0.1", "loss=0.01", "late=0.2", "late_s=2", "echo", "other_master_s=0.5")
-    assert parse_line_faults(texts) == LineFaults(0.1, 0.01, 0.2, 2.0, echo=True, other_master_s=0.5)
+    texts = ("noise=0.1", "loss=0.01", "late=0.2", "late_s=2", "echo", "other_master_s=0.5", "duplicate_s=0.1")
+    assert parse_line_faults(texts) == LineFaults(0.1, 0.01, 0.2, 2.0, echo=True, other_master_s=0.5, duplicate_s=0.1)
     assert parse_line_faults(()) == QUIET
 
 

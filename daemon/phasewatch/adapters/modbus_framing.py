@@ -1,16 +1,16 @@
 """Finds the answer to a request in the bytes that come in, whatever else comes with it."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from phasewatch.adapters.modbus_request import Request
-
-KEPT_BYTES: Final = 512
-"""Bytes kept to say what came instead of an answer: two of the longest frames."""
+from phasewatch.adapters.modbus_tally import KEPT_BYTES, Tally, Whole
 
 READS: Final = (3, 4, 0x83, 0x84)
 """Function codes of answers to reads, and of exceptions to them."""
+ASKS_IN_8_BYTES: Final = range(1, 7)
+"""Function codes whose requests are 8 bytes in RTU; those of 5 and 6 are answered by the same bytes."""
 
 
 class Frame(NamedTuple):
@@ -136,6 +136,8 @@ def blame_mbap(heard: bytes, _request: Request, transaction_id: int) -> str | No
         return f"this is no Modbus TCP: {_sample(heard)}"
     if found_id != transaction_id:
         return f"transaction {found_id} answered instead of {transaction_id}"
+    if size <= len(heard):
+        return f"unit {heard[6]} answered"
     return f"cut short after {len(heard)} of {size} bytes: {_sample(heard)}"
 
 
@@ -143,17 +145,75 @@ def _sample(heard: bytes) -> str:
     return heard[:16].hex(" ") + (" ..." if len(heard) > 16 else "")
 
 
+def wholes_rtu(heard: bytes) -> Iterator[Whole]:
+    """Yield the whole frames of whomever, requests too, whatever lies between them."""
+    start = 0
+    while start + 5 <= len(heard):
+        size, asks = _whole_size(heard, start)
+        if size and (frame := _rtu_frame_at(heard, start, size)):
+            yield Whole(frame.unit_id, frame.pdu, 0, asks)
+            start += size
+        else:
+            start += 1
+
+
+def _whole_size(heard: bytes, start: int) -> tuple[int, bool]:
+    """Return the length of the frame that may start here, 0 = none, and whether it would be a request."""
+    function_code = heard[start + 1]
+    if function_code in ASKS_IN_8_BYTES and _rtu_frame_at(heard, start, 8):
+        return 8, True
+    size = _rtu_size(heard, start)
+    return (size if start + size <= len(heard) else 0), False
+
+
+def wholes_mbap(heard: bytes) -> Iterator[Whole]:
+    """Yield the whole frames up to where the stream is out of step."""
+    start = 0
+    while (header := _mbap_header(heard, start)) is not None:
+        transaction_id, size = header
+        if size < 9 or start + size > len(heard):
+            return
+        yield Whole(heard[start + 6], heard[start + 7 : start + size], transaction_id, asks=False)
+        start += size
+
+
+class Dialect(NamedTuple):
+    """How a framing is read."""
+
+    find: Callable[[bytes, Request, int], Found]
+    blame: Callable[[bytes, Request, int], str | None]
+    wholes: Callable[[bytes], Iterator[Whole]]
+    pack: Callable[[Frame], bytes]
+    envelope_bytes: int
+    """What a frame is longer than its PDU."""
+    echo: Callable[[Request], bytes]
+    """What an adapter that hears itself delivers of a request; empty where that cannot be."""
+
+
+RTU: Final = Dialect(
+    find_rtu,
+    blame_rtu,
+    wholes_rtu,
+    lambda frame: rtu_frame(frame.unit_id, frame.pdu),
+    3,
+    lambda request: rtu_frame(request.unit_id, request.pdu),
+)
+MBAP: Final = Dialect(
+    find_mbap,
+    blame_mbap,
+    wholes_mbap,
+    lambda frame: mbap_frame(frame.unit_id, frame.transaction_id, frame.pdu),
+    7,
+    lambda _: b"",
+)
+
+
 class Listener:
     """Hears all that comes in over one link and picks out the answer to the request that is pending."""
 
-    def __init__(
-        self,
-        find: Callable[[bytes, Request, int], Found],
-        blame: Callable[[bytes, Request, int], str | None],
-        now: Callable[[], float],
-    ) -> None:
-        """Listen with the finder and the fault finder of one framing; `now` is a monotonic clock in seconds."""
-        self._find, self._blame, self._now = find, blame, now
+    def __init__(self, dialect: Dialect, tally: Tally, now: Callable[[], float]) -> None:
+        """Listen to one framing and count what comes beside; `now` is a monotonic clock in seconds."""
+        self._dialect, self._tally, self._now = dialect, tally, now
         self._request: Request | None = None
         self._transaction_id = 0
         self._pending = b""
@@ -180,22 +240,36 @@ class Listener:
 
     def stop(self) -> None:
         """Await nothing: what comes in from now on is discarded."""
+        if self._request is not None:
+            echo = self._dialect.echo(self._request)
+            self._tally.missed(self._request, self._heard.replace(echo, b"", 1) if echo else self._heard)
         self._request = None
 
     def hear(self, chunk: bytes, transaction_id: int) -> Frame | None:
         """Take in a chunk; return the answer once it is whole."""
         self.heard_at = self._now()
         if self._request is None:
+            self._tally.stray(chunk)
             return None
         self._transaction_id = transaction_id
         self._heard = (self._heard + chunk)[:KEPT_BYTES]
         self._pending += chunk
-        done, frame = self._find(self._pending, self._request, transaction_id)
+        done, frame = self._dialect.find(self._pending, self._request, transaction_id)
         self._pending = self._pending[done:]
-        if frame is not None:
-            self.stop()
+        if frame is None or frame.unit_id != self._request.unit_id:
+            return None  # Modbus TCP names the transaction, and yet another unit may answer
+        self._came(self._request, frame)
         return frame
 
     def blame(self, request: Request) -> str | None:
         """Say what came instead of an answer to the request; None = nothing."""
-        return self._blame(self._heard, request, self._transaction_id)
+        return self._dialect.blame(self._heard, request, self._transaction_id)
+
+    def _came(self, request: Request, frame: Frame) -> None:
+        """End the wait; what came in front of the answer and behind it is stray."""
+        self._request = None
+        self._tally.came(request, frame.transaction_id)
+        if len(self._heard) > len(frame.pdu) + self._dialect.envelope_bytes:
+            answer, echo = self._dialect.pack(frame), self._dialect.echo(request)
+            before, _, behind = self._heard.partition(answer)
+            self._tally.stray((before.replace(echo, b"", 1) if echo else before) + behind)

@@ -5,6 +5,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from phasewatch.adapters.modbus_counts import LineCounts
+
 MAX_WORDS: Final = 125
 """Most registers one request may ask for. Source: Modbus application protocol V1.1b3, 6.3 and 6.4."""
 
@@ -53,6 +55,11 @@ class IllegalDataAddress(Refused):
 
 class Bus(Protocol):
     """A line or endpoint with meters on it. It can be read; there is no way to write to a meter."""
+
+    @property
+    def counts(self) -> LineCounts:
+        """What was seen on the line since it was opened; it counts on: take a copy to compare."""
+        ...
 
     async def read(self, function_code: int, address: int, count: int, unit_id: int) -> tuple[int, ...]:
         """Return `count` words from `address` on, each 0..65535.

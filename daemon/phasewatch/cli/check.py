@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,22 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from phasewatch.assembly import MeterPlan, meter_plan, point_names, supply_of
+from phasewatch.assembly import MeterPlan, meter_plan, point_names, poll_ms, supply_of
 from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.probe import poll_once, reach_broker
+from phasewatch.cli.probe import poll_once, reach_broker, unusable_files
 from phasewatch.electrical.limits import Band
 from phasewatch.library import LoadedSite, load_site
-from phasewatch.meters.readplan import bus_ms
+from phasewatch.meters.endpoint import parse_url
+from phasewatch.meters.sunspec import USUAL_ADDRESS
+from phasewatch.settings import BusSettings
 
 
 def check_site(path: Path, *, connect: bool, as_json: bool) -> None:
     """Check a site file; exit status 1 if it would not work as it stands. Raises: LibraryError."""
     loaded = load_site(path)
     buses = [_bus(loaded, place) for place in range(len(loaded.site.buses))]
-    problems = [*loaded.warnings, *_overloads(path, buses), *(_unreachable(loaded) if connect else ())]
+    problems = [*loaded.warnings, *unusable_files(loaded), *_overloads(path, buses)]
+    problems += _unreachable(loaded) if connect else ()
     if as_json:
         limits = [_limits(loaded, point) for point in point_names(loaded)]
         typer.echo(json.dumps({"file": str(path), "problems": problems, "buses": buses, "points": limits}, indent=2))
@@ -37,7 +41,7 @@ def check_site(path: Path, *, connect: bool, as_json: bool) -> None:
 
 def _bus(loaded: LoadedSite, place: int) -> dict[str, Any]:
     bus = loaded.site.buses[place]
-    meters = [_meter(meter_plan(loaded, bus, meter)) for meter in bus.meters]
+    meters = [_meter(bus, meter_plan(loaded, bus, meter)) for meter in bus.meters]
     load = sum(meter["bus_ms"] / (1000.0 * meter["interval_s"]) for meter in meters)
     return {
         "name": bus.name,
@@ -50,7 +54,8 @@ def _bus(loaded: LoadedSite, place: int) -> dict[str, Any]:
     }
 
 
-def _meter(plan: MeterPlan) -> dict[str, Any]:
+def _meter(bus: BusSettings, plan: MeterPlan) -> dict[str, Any]:
+    start = 0 if plan.profile.sunspec is None else USUAL_ADDRESS
     return {
         "name": plan.name,
         "profile": plan.profile.id,
@@ -58,17 +63,19 @@ def _meter(plan: MeterPlan) -> dict[str, Any]:
         "interval_s": plan.interval_s,
         "requests": len(plan.requests),
         "words": sum(request.count for request in plan.requests),
-        "bus_ms": round(bus_ms(plan.requests, plan.cost), 1),
-        "plan": [[request.function_code, request.address, request.count] for request in plan.requests],
+        "bus_ms": round(poll_ms(bus, plan), 1),
+        "plan": [[request.function_code, start + request.address, request.count] for request in plan.requests],
+        "walks_chain": plan.profile.sunspec is not None,
     }
 
 
 def _overloads(path: Path, buses: list[dict[str, Any]]) -> Iterator[str]:
     for place, bus in enumerate(buses):
         if bus["load_percent"] > 100.0:
+            faster = "raise the baud rate, or " if parse_url(bus["url"]).serial_line else "or "
             yield (
-                f"{path}: buses[{place}]: needs {bus['load_percent']:.0f} % of the time there is;"
-                " lengthen interval_s, raise the baud rate, or split the bus"
+                f"{path}: buses[{place}]: {bus['name']} needs {bus['load_percent']:.0f} % of the time there is;"
+                f" make interval_s {ceil(bus['load_percent'] / 10.0) / 10.0:g} times as long, {faster}split the bus"
             )
 
 
@@ -110,6 +117,13 @@ def _show(loaded: LoadedSite, buses: list[dict[str, Any]]) -> None:
             bus["name"], f"= {bus['load_percent']} % load", "", "", "", *map(_text, _totals(bus)), style="bold"
         )
     console.print(plan)
+    for meter in (meter for bus in buses for meter in bus["meters"] if meter["walks_chain"]):
+        console.print(
+            f"{meter['name']}: the chain of SunSpec models is walked at the first poll; its model is planned at its"
+            f" usual place, {USUAL_ADDRESS}",
+            highlight=False,
+            soft_wrap=True,
+        )
     point_name = Column("point", overflow="fold")
     table = Table(point_name, "nominal V", "system", "limits", "low V", "high V", "u2 %", "resolves V", title="Limits")
     for point in point_names(loaded):

@@ -1,96 +1,14 @@
 """What an examination means: evidence in, findings out, without asking anything."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
+from phasewatch.cli.examined import BusSeen, Finding, MeterSeen, PointSeen
+from phasewatch.cli.line_findings import line_findings
 from phasewatch.meters.misread import Misreading
 
-Kind = Literal["words", "refused", "silent", "damaged", "foreign", "babble", "lost", "unreachable"]
-"""What came of one request."""
-
-NOISY: Final = 0.02
-"""Share of damaged answers from which a line is no longer sound."""
 OFTEN: Final = 0.15
 """Share of requests without an answer from which a meter cannot follow."""
-COLLIDING: Final = 0.3
-"""Share of damaged answers of one unit that only a second unit of the same id explains, the others being clean."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One problem."""
-
-    code: str
-    place: str
-    """Key path in the site file."""
-    seen: str
-    means: str
-    change: str
-
-
-@dataclass(slots=True)
-class MeterSeen:
-    """What came of asking one meter."""
-
-    place: str
-    """Key path: buses[0].meters[1]."""
-    name: str
-    profile: str
-    unit_id: int
-    kinds: Counter[Kind] = field(default_factory=Counter)
-    error: str = ""
-    """The last one."""
-    foreign_units: set[int] = field(default_factory=set)
-    """Units that answered in its place."""
-    voltages: tuple[float, ...] = ()
-    """Phase to neutral, as the profile reads them."""
-    misreading: Misreading | None = None
-    """What makes the voltages plausible; None: nothing, or nothing needed."""
-    proposals: tuple[str, ...] = ()
-    """Profiles that read plausible voltages where its own does not, whatever is changed."""
-
-    @property
-    def asked(self) -> int:
-        return self.kinds.total()
-
-    @property
-    def answers(self) -> bool:
-        return bool(self.kinds["words"] or self.kinds["refused"])
-
-    @property
-    def damaged(self) -> float:
-        """Share of the requests whose answer came damaged."""
-        return self.kinds["damaged"] / self.asked if self.asked else 0.0
-
-
-@dataclass(slots=True)
-class BusSeen:
-    """What came of asking the meters of a bus."""
-
-    place: str
-    url: str
-    serial_line: bool
-    load_percent: float
-    meters: list[MeterSeen] = field(default_factory=list)
-    answering_url: str | None = None
-    """The same endpoint, otherwise set, where a unit answers although none does here."""
-    other_units: tuple[int, ...] = ()
-    """Units that answer and are no meter of the site file."""
-
-
-@dataclass(frozen=True, slots=True)
-class PointSeen:
-    """What the readings of a point's meters say together."""
-
-    nominal_place: str
-    nominal_v: float
-    voltages: tuple[float, ...] = ()
-    likelier_v: float | None = None
-    """The nominal voltage that the readings fit; None: the one that is set."""
-    swapped: tuple[tuple[str, str, tuple[str, str, str]], ...] = ()
-    """Key path of a meter, name of the meter that it contradicts, the `phases` with which they agree."""
 
 
 def findings(buses: Iterable[BusSeen], points: Iterable[PointSeen]) -> list[Finding]:
@@ -130,55 +48,13 @@ def _bus(bus: BusSeen) -> Iterator[Finding]:
             "see whether the device is there and free, then correct the url",
         )
     else:
-        yield from _line(bus)
-        yield from (finding for meter in bus.meters for finding in _meter(bus, meter))
+        of_the_line = list(line_findings(bus))
+        yield from of_the_line
+        yield from (finding for meter in bus.meters for finding in _meter(bus, meter, sound=not of_the_line))
 
 
-def _line(bus: BusSeen) -> Iterator[Finding]:
-    foreign = sorted({unit_id for meter in bus.meters if meter.answers for unit_id in meter.foreign_units})
-    babble = sum(meter.kinds["babble"] for meter in bus.meters)
-    if foreign or babble:
-        yield Finding(
-            "two_masters",
-            bus.place,
-            f"answers of units {', '.join(map(str, foreign))} that were not asked"
-            if foreign
-            else "a line never silent",
-            "another master asks on this line at the same time",
-            "leave one master on the line: stop the other program, or take the meters from its gateway",
-        )
-    colliding = [meter for meter in bus.meters if _collides(bus, meter)]
-    rest = [meter for meter in bus.meters if meter not in colliding]
-    asked, damaged = sum(meter.asked for meter in rest), sum(meter.kinds["damaged"] for meter in rest)
-    if bus.serial_line and asked and damaged / asked >= NOISY:
-        yield Finding(
-            "noisy_line",
-            bus.place,
-            f"{damaged} of {asked} answers came damaged (CRC)",
-            "the line is not terminated or biased, too long for its baud rate, disturbed, or used by two masters",
-            "put 120 ohm at both ends and nowhere else, check shield and common wire, lower the baud rate,"
-            " see that nothing else asks on the line",
-        )
-    yield from (_duplicate(meter) for meter in colliding)
-
-
-def _collides(bus: BusSeen, meter: MeterSeen) -> bool:
-    others = [other for other in bus.meters if other is not meter]
-    clean = bool(others) and all(other.kinds["words"] and not other.kinds["damaged"] for other in others)
-    return bus.serial_line and meter.damaged >= COLLIDING and clean
-
-
-def _duplicate(meter: MeterSeen) -> Finding:
-    return Finding(
-        "duplicate_unit_id",
-        f"{meter.place}.unit_id",
-        f"{meter.kinds['damaged']} of {meter.asked} answers of unit {meter.unit_id} came damaged, of the others none",
-        f"two meters on the line have unit id {meter.unit_id} and answer at once; or its stub or driver is bad",
-        f"unplug meter {meter.name}: if unit {meter.unit_id} still answers, give one of the two another unit id",
-    )
-
-
-def _meter(bus: BusSeen, meter: MeterSeen) -> Iterator[Finding]:
+def _meter(bus: BusSeen, meter: MeterSeen, *, sound: bool) -> Iterator[Finding]:
+    """Yield what is wrong with a meter; on a line that is not sound, requests get lost whatever the meter does."""
     if meter.misreading is not None:
         yield from _misread(meter, meter.misreading)
     elif meter.proposals:
@@ -199,7 +75,7 @@ def _meter(bus: BusSeen, meter: MeterSeen) -> Iterator[Finding]:
             "the meter is there but gives none of the registers of its profile, nor of any other",
             "see whether it is starting or locked; otherwise write its own profile, from generic.yaml",
         )
-    elif (meter.kinds["silent"] + meter.kinds["lost"]) / max(meter.asked, 1) >= OFTEN:
+    elif sound and (meter.kinds["silent"] + meter.kinds["lost"]) / max(meter.asked, 1) >= OFTEN:
         yield Finding(
             "misses_requests",
             f"{bus.place}.timeout_s",

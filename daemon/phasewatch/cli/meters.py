@@ -57,11 +57,19 @@ def show_meter(profile_id: str, *, as_json: bool) -> None:
         return
     console = Console()
     console.print(f"{profile.maker} {', '.join(profile.models)} ({profile.kind})", highlight=False)
+    over_tcp = "" if profile.tcp_unit_id is None else f" (over TCP and UDP {profile.tcp_unit_id})"
     console.print(
-        f"function code {profile.function_code}, {profile.word_order} word first, unit id {profile.unit_id},"
+        f"function code {profile.function_code}, {profile.word_order} word first, unit id {profile.unit_id}{over_tcp},"
         f" at most {profile.max_words} words a request",
         highlight=False,
     )
+    if profile.sunspec is not None:
+        models, bases = (", ".join(map(str, numbers)) for numbers in (profile.sunspec.models, profile.sunspec.bases))
+        console.print(
+            f"SunSpec models {models}, looked for along the chain that begins at one of {bases}; addresses count from"
+            " the model's header",
+            highlight=False,
+        )
     table = Table("quantity", "address", "type", "scale", "note")
     for name, register in profile.registers.items():
         table.add_row(name, str(register.address), register.type, f"{register.scale:g}", register.note or "")

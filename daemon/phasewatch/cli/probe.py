@@ -4,15 +4,20 @@ import asyncio
 import logging
 import socket
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from phasewatch.adapters.modbus import Bus
+from phasewatch.adapters.modbus import Bus, LineCounts
+from phasewatch.adapters.sunspec import ModelBus
+from phasewatch.adapters.tls import TlsFileError, tls_context
 from phasewatch.assembly import MeterPlan, meter_plan
+from phasewatch.connections import open_real_bus
 from phasewatch.library import LoadedSite
 from phasewatch.meters.reading import Reading
-from phasewatch.polling import BusPoller
-from phasewatch.service import SystemClock, open_real_bus
+from phasewatch.polling import BusPoller, MeterState
+from phasewatch.service import SystemClock
 from phasewatch.settings import BusSettings
 
 
@@ -48,6 +53,10 @@ class _Recorder:
         self.answers: dict[int, dict[int, tuple[int, ...]]] = {}
         """Unit id -> first address -> words."""
 
+    @property
+    def counts(self) -> LineCounts:
+        return self._bus.counts
+
     async def read(self, function_code: int, address: int, count: int, unit_id: int) -> tuple[int, ...]:
         words = await self._bus.read(function_code, address, count, unit_id)
         self.answers.setdefault(unit_id, {})[address] = words
@@ -73,8 +82,16 @@ async def _poll_bus(loaded: LoadedSite, bus: BusSettings, notebook: _Notebook) -
         await poller.poll_each()
     finally:
         await poller.close()
-    for plan, _ in plans:
-        notebook.polls[plan.name].blocks = recorder.answers.get(plan.unit_id, {})
+    for meter in poller.meters:
+        notebook.polls[meter.plan.name].blocks = _blocks(meter, recorder.answers.get(meter.plan.unit_id, {}))
+
+
+def _blocks(meter: MeterState, answers: Mapping[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
+    """Return the words by the addresses of the profile."""
+    if not isinstance(meter.bus, ModelBus):
+        return dict(answers)
+    place = meter.bus.place
+    return {} if place is None else {0: answers[place.address]}
 
 
 def reach_broker(url: str) -> str | None:
@@ -86,3 +103,19 @@ def reach_broker(url: str) -> str | None:
     except (OSError, UnicodeError) as error:
         return str(error)
     return None
+
+
+def unusable_files(loaded: LoadedSite) -> Iterator[str]:
+    """Yield a line for each file of the broker's section that cannot be used."""
+    mqtt, handed_over = loaded.site.mqtt, Path("/run/credentials")
+    try:
+        tls_context(mqtt.ca_file, mqtt.client_cert_file, mqtt.client_key_file)
+    except TlsFileError as error:
+        yield f"{loaded.path}: {error}"
+    if mqtt.password_file is None or (handed_over in mqtt.password_file.parents and not mqtt.password_file.exists()):
+        return  # systemd hands it over to the service alone
+    try:
+        mqtt.secret()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
+        yield f"{loaded.path}: mqtt.password_file {mqtt.password_file}: {reason}; the daemon must be able to read it"

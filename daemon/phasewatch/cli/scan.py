@@ -10,19 +10,25 @@ from typing import Any, Final, cast, get_args
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from phasewatch.adapters.modbus import open_bus
 from phasewatch.cli.outcome import InputError, problem_found, say
+from phasewatch.cli.progress import bar
 from phasewatch.cli.snippet import site_lines
-from phasewatch.cli.survey import Found, identify, present
+from phasewatch.cli.survey import PATIENT_S, Found, Tell, identify, present
 from phasewatch.library import load_profile, profile_ids
 from phasewatch.meters.endpoint import Endpoint, Parity, parse_url
 from phasewatch.meters.profile import Profile
 
 BAUDRATES: Final = "9600,19200,38400,115200"
 PARITIES: Final = "N,E"
+SERIAL_TIMEOUT_S: Final = 0.3
+"""On a serial line a later answer is heard as well, while the line is kept quiet."""
+NETWORK_TIMEOUT_S: Final = 1.0
+"""Elsewhere it is not, for the connection goes."""
+LATE_S: Final = 0.5
+"""How long the answer of the unit asked last is waited for."""
 ONE_METER: Final = 5
 """This many units that all answer at a network endpoint are one meter that does not look at the unit id."""
 
@@ -35,14 +41,16 @@ class Wishes:
     units: str
     baudrates: str | None
     parities: str | None
-    timeout_s: float
+    timeout_s: float | None
+    """None: what suits the line."""
 
 
 def scan_line(wishes: Wishes, *, as_json: bool) -> None:
     """Scan; exit status 1 if nothing answered. Raises: InputError."""
     lines, unit_ids = endpoints(wishes), units(wishes.units)
     profiles = {profile_id: load_profile(profile_id) for profile_id in profile_ids()}
-    search = _Search(lines, unit_ids, profiles, wishes.timeout_s)
+    usual_s = SERIAL_TIMEOUT_S if lines[0].serial_line else NETWORK_TIMEOUT_S
+    search = _Search(lines, unit_ids, profiles, usual_s if wishes.timeout_s is None else wishes.timeout_s)
     if asyncio.run(_until_interrupted(search)):
         say("stopped; what was found so far:")
     for line in search.troubles:
@@ -105,36 +113,74 @@ class _Search:
         self, lines: Sequence[Endpoint], unit_ids: Sequence[int], profiles: Mapping[str, Profile], timeout_s: float
     ) -> None:
         self._lines, self._unit_ids, self._profiles, self._timeout_s = lines, unit_ids, profiles, timeout_s
+        self._progress = bar()
+        self._task = self._progress.add_task("", total=len(lines) * len(unit_ids))
+        self._given_up: set[str] = set()
         self.found: list[Found] = []
         self.troubles: list[str] = []
 
     async def run(self) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("", total=len(self._lines) * len(self._unit_ids))
+        with self._progress:
             for endpoint in self._lines:
-                await self._try(endpoint, progress, task)
+                await self._meet(endpoint, 3)
+            # Some meters are silent to a function that they do not know. A line has one setting: once somebody
+            # has answered, the others are asked there only.
+            speaking = {one.url for one in self.found} or {endpoint.url for endpoint in self._lines}
+            for endpoint in self._lines:
+                if endpoint.url in speaking - self._given_up:
+                    await self._meet(endpoint, 4)
+            for endpoint in self._lines:
+                await self._look(endpoint)
 
-    async def _try(self, endpoint: Endpoint, progress: Progress, task: TaskID) -> None:
+    async def _meet(self, endpoint: Endpoint, function_code: int) -> None:
+        """Ask who has not answered yet."""
+        met = {one.unit_id for one in self.found if one.url == endpoint.url}
+        silent = [unit_id for unit_id in self._unit_ids if unit_id not in met]
+        if function_code != 3:
+            self._more(len(silent))
         bus = open_bus(endpoint, timeout_s=self._timeout_s)
-        label = f"{endpoint.baudrate} {endpoint.parity}, " if endpoint.device else ""
-
-        def tell(step: str) -> None:
-            progress.update(task, advance=1, description=label + step)
 
         def meet(unit_id: int) -> None:
+            met.add(unit_id)
             self.found.append(Found(endpoint.url, unit_id))
 
         try:
-            trouble = await present(bus, self._unit_ids, meet, tell)
+            trouble = await present(bus, silent, meet, self._telling(endpoint), function_code)
             if trouble is not None:
                 self.troubles.append(trouble)
-            for one in self._worth_a_look(endpoint):
-                progress.update(task, total=(progress.tasks[0].total or 0) + len(self._profiles))
-                await identify(bus, one, self._profiles, tell)
+                self._given_up.add(endpoint.url)
+            elif endpoint.serial_line:
+                await asyncio.sleep(LATE_S)
+            heard = bus.counts.late_replies.keys() | bus.counts.foreign_replies.keys()
+            late = [unit_id for unit_id in silent if unit_id in heard - met]
+            self.found += [Found(endpoint.url, unit_id, late=True) for unit_id in late]
         finally:
             await bus.close()
+        self.found.sort(key=lambda one: self._unit_ids.index(one.unit_id))
+
+    async def _look(self, endpoint: Endpoint) -> None:
+        """Find out what those are that answer at an endpoint."""
+        here = self._worth_a_look(endpoint)
+        late = [one.unit_id for one in here if one.late]
+        if late:
+            units_told = ", ".join(map(str, late))
+            self.troubles.append(
+                f"{endpoint.url}: unit {units_told} answers later than {self._timeout_s:g} s: see timeout_s"
+            )
+        bus = open_bus(endpoint, timeout_s=max(self._timeout_s, PATIENT_S) if late else self._timeout_s)
+        try:
+            for one in here:
+                self._more(len(self._profiles))
+                await identify(bus, one, self._profiles, self._telling(endpoint))
+        finally:
+            await bus.close()
+
+    def _telling(self, endpoint: Endpoint) -> Tell:
+        label = f"{endpoint.baudrate} {endpoint.parity}, " if endpoint.device else ""
+        return lambda step: self._progress.update(self._task, advance=1, description=label + step)
+
+    def _more(self, steps: int) -> None:
+        self._progress.update(self._task, total=(self._progress.tasks[0].total or 0) + steps)
 
     def _worth_a_look(self, endpoint: Endpoint) -> list[Found]:
         here = [one for one in self.found if one.url == endpoint.url]

@@ -39,7 +39,7 @@ def simulate_meter(
     draw = random.Random(profile.id)  # noqa: S311 - errors of a meter, the same every time
     start_s = time.monotonic()
     units: dict[int, Unit] = {}
-    for unit_id in unit_ids or (profile.unit_id,):
+    for unit_id in unit_ids or (profile.unit_id_on(serial_line=listen.startswith("rtu")),):
         meter = Meter(profile, cast("Wiring", wiring), drawn_gains(profile, draw))
         units[unit_id] = played(meter, story, lambda: time.monotonic() - start_s, loop)
     asyncio.run(_serve(listen, units, line_faults))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from phasewatch.assembly import bus_cost
-from phasewatch.cli.survey import TEMPLATE, Found
+from phasewatch.cli.survey import PATIENT_S, TEMPLATE, Found
 from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import FREQUENCY
@@ -23,7 +23,7 @@ def site_lines(found: Sequence[Found], profiles: Mapping[str, Profile]) -> Itera
     interval_s = _interval_s(parse_url(url), here, profiles)
     yield "site: my-site"
     yield from _supply(here)
-    yield from ("buses:", "  - name: bus-1", f"    url: {url}", "    meters:")
+    yield from ("buses:", "  - name: bus-1", f"    url: {url}", *_timeout(here), "    meters:")
     for one in here:
         yield from _meter(one, interval_s)
     yield from (
@@ -32,6 +32,11 @@ def site_lines(found: Sequence[Found], profiles: Mapping[str, Profile]) -> Itera
         if one.url != url
     )
     yield from ("mqtt:", "  urls: [mqtt://localhost:1883]")
+
+
+def _timeout(found: Sequence[Found]) -> Iterator[str]:
+    if any(one.late for one in found):
+        yield f"    timeout_s: {PATIENT_S:g}"
 
 
 def _supply(found: Sequence[Found]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is wrong with a serial line, whoever speaks: noise, lost characters, late replies, echo, another master."""
+"""What is wrong with a serial line: noise, lost characters, late replies, echo, another master, a unit id twice."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -25,6 +25,8 @@ class LineFaults:
     """Whether the adapter hears what it sends."""
     other_master_s: float = 0.0
     """How often another master asks the first unit, whoever is speaking; 0 = there is none."""
+    duplicate_s: float = 0.0
+    """How much later than the first unit a second meter of its unit id answers; 0 = there is none."""
 
     def worn(self, text: bytes, chance: random.Random) -> bytes:
         """Return the characters that are not lost."""
@@ -47,7 +49,7 @@ QUIET: Final = LineFaults()
 
 
 def parse_line_faults(texts: Iterable[str]) -> LineFaults:
-    """Return the faults of `noise=0.1`, `loss=0.01`, `late=0.1`, `late_s=2`, `echo`, `other_master_s=0.5`.
+    """Return the faults of texts such as `noise=0.1`, `late_s=2`, `echo`.
 
     Raises: ValueError naming the place and what there is.
     """

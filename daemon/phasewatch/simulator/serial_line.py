@@ -37,6 +37,8 @@ class SerialLine:
 
     A pty hands over a frame at once; here it takes the time that it takes at the baud rate of the URL. What is said
     while another speaks, or before the silence behind it is over, no meter hears. A real port keeps its own time.
+    To whoever opens the pty at another baud rate than the URL's, all characters are garbage, and his are to meters.
+    A pty knows no parity: opening it with one is refused by the kernel.
     """
 
     def __init__(self, url: str, faults: LineFaults = QUIET) -> None:
@@ -55,6 +57,7 @@ class SerialLine:
         """Where the other end finds the line."""
         os.set_blocking(self._descriptors[0], False)
         _configure(self._descriptors[-1], **settings)
+        self._right = self._setting()
         character_s = _character_s(at.query)
         paced = os.major(os.stat(self.path).st_rdev) in PSEUDO_TERMINALS
         self.silence_s = line_silence_s(character_s)
@@ -81,7 +84,13 @@ class SerialLine:
         for descriptor in self._descriptors:
             os.close(descriptor)
 
+    def _setting(self) -> int:
+        """Return the baud rate at which our pty was opened last, as termios has it; of a port it does not matter."""
+        return int(termios.tcgetattr(self._descriptors[-1])[5]) if len(self._descriptors) == 2 else 0
+
     def _put(self, characters: bytes) -> None:
+        if self._setting() != self._right:
+            characters = self._chance.randbytes(len(characters))
         with suppress(BlockingIOError):  # nobody reads: a line does not wait
             os.write(self._descriptors[0], characters)
 
@@ -104,7 +113,7 @@ class SerialLine:
         begins = now if fresh else max(now, self._heard_until)
         ends = self._heard_until = begins + len(characters) * self.wire.character_s
         if fresh:
-            self._lost = not self.wire.carries(begins, len(characters))
+            self._lost = not self.wire.carries(begins, len(characters)) or self._setting() != self._right
         if self.faults.echo:
             self.wire.say(characters, begins, alone=True)
         if not self._lost and (left := self.faults.worn(characters, self._chance)):

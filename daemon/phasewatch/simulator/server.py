@@ -183,6 +183,8 @@ class Server:
         if unit is None or fault.silent or fault.hang_up:
             return b""
         pdu = fault.answer(unit, request.pdu)
+        if not pdu:
+            return b""
         frame = self._pack(request, request.unit_id if fault.unit_id is None else fault.unit_id, pdu)
         return fault.noise + frame[: max(len(frame) - fault.truncate_bytes, 0)]
 
@@ -201,7 +203,10 @@ class Server:
         """Let the unit speak once the request has ended and it has thought."""
         fault = self.faults.get(request.unit_id, SOUND)
         if frame := self._answer(request, fault):
-            line.say(frame, asked_at + line.silence_s + self._thinking_s(request.unit_id) + fault.delay_s)
+            begins = asked_at + line.silence_s + self._thinking_s(request.unit_id) + fault.delay_s
+            line.say(frame, begins)
+            if line.faults.duplicate_s and request.unit_id == next(iter(self.units)):
+                line.say(frame, begins + line.faults.duplicate_s)
 
     def _thinking_s(self, unit_id: int) -> float:
         if self._turnaround_s is not None:

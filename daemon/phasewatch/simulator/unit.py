@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from phasewatch.meters.profile import Profile
+from phasewatch.simulator.chain import chain
 from phasewatch.simulator.feeder import solve
 from phasewatch.simulator.meter import Meter, registers
 from phasewatch.simulator.scenario import Scenario
@@ -63,7 +64,7 @@ class Unit:
         if refused:
             return bytes([code | 0x80, refused])
         address, count = struct.unpack(">HH", body)
-        words = registers(self.profile, self.values(), code)
+        words = _words(self.profile, self.values(), code)
         chosen = (words.get(place, 0) for place in range(address, address + count))
         return struct.pack(f">BB{count}H", code, 2 * count, *chosen)
 
@@ -91,8 +92,14 @@ def played(meter: Meter, scenario: Scenario, clock: Callable[[], float], loop: b
     return Unit(meter.profile, values)
 
 
+def _words(profile: Profile, values: Mapping[str, float], code: int) -> dict[int, int]:
+    return registers(profile, values, code) if profile.sunspec is None else chain(profile, values)
+
+
 def _readable(profile: Profile) -> dict[int, frozenset[int]]:
     """Return what each function code reads: registers and blocks, less the holes."""
+    if profile.sunspec is not None:
+        return {profile.function_code: frozenset(chain(profile, {}))}
     holes = {place for hole in profile.holes for place in range(hole.address, hole.end)}
     gaps = {place for block in profile.blocks for place in range(block.address, block.end)}
     by_code: dict[int, set[int]] = {}

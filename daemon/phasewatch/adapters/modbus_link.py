@@ -1,0 +1,163 @@
+"""One connection to a bus, made with pymodbus: the only importer of its client."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient, AsyncModbusUdpClient
+from pymodbus.client.base import ModbusBaseClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerBase, FramerType
+from pymodbus.framer.rtu import FramerRTU
+from pymodbus.framer.socket import FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
+
+from phasewatch.adapters.modbus_framing import MBAP, RTU, Dialect, Frame, Listener
+from phasewatch.adapters.modbus_request import BadReply, LinkDown, NoReply, Request
+from phasewatch.adapters.modbus_tally import Tally
+from phasewatch.meters.endpoint import Endpoint
+
+FRAME_CHARACTERS: Final = 8 + 5
+"""Characters of a request and of an answer without its words."""
+UNBOUNDED: Final = 1 << 30
+"""Switches off a limit of the library: the listener keeps its own."""
+
+
+class _Answer(ModbusPDU):
+    """A reply as bytes: the library's own decoders accept what does not fit."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(dev_id=frame.unit_id, transaction_id=frame.transaction_id)
+        self.frame = frame
+
+
+class _Hearing(FramerBase):
+    """Hands what comes in to the listener."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(DecodePDU(False))
+        self._listener = listener
+
+    def handleFrame(self, data: bytes, exp_devid: int, exp_tid: int) -> tuple[int, ModbusPDU | None]:  # noqa: N802, ARG002
+        """Take in a chunk; never raise, for that would end as a traceback of the event loop."""
+        frame = self._listener.hear(data, exp_tid)
+        return len(data), _Answer(frame) if frame else None
+
+
+class _Rtu(_Hearing, FramerRTU):
+    """RTU that finds the frame behind noise and echo, where the library's gives up at one stray byte."""
+
+
+class _Mbap(_Hearing, FramerSocket):
+    """Modbus TCP that takes only the transaction asked for, where the library's takes transaction 0 as well."""
+
+
+def _client(endpoint: Endpoint, timeout_s: float, changed: Callable[[bool], None]) -> ModbusBaseClient:
+    # No retries: the second answer would be taken for the next request's. No reconnection: it leaks sockets.
+    common: dict[str, Any] = {
+        "timeout": timeout_s,
+        "retries": 0,
+        "reconnect_delay": 0,
+        "trace_connect": changed,
+    }
+    if endpoint.device is not None:
+        line: dict[str, Any] = {"baudrate": endpoint.baudrate, "parity": endpoint.parity, "stopbits": endpoint.stopbits}
+        return AsyncModbusSerialClient(endpoint.device, **line, **common)  # opens the port with exclusive=True
+    where: dict[str, Any] = {"host": endpoint.host, "port": endpoint.port}
+    if endpoint.framing == "udp":
+        return AsyncModbusUdpClient(**where, **common)
+    framer = FramerType.RTU if endpoint.serial_line else FramerType.SOCKET
+    return AsyncModbusTcpClient(**where, framer=framer, **common)
+
+
+class Link:
+    """One connection, from its opening to its end; never opened twice."""
+
+    def __init__(self, endpoint: Endpoint, timeout_s: float, tally: Tally) -> None:
+        """Prepare a connection that counts what comes over it."""
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._failure: Exception | None = None
+        now = asyncio.get_running_loop().time
+        self.listener = Listener(dialect_of(endpoint), tally, now)
+        self._client = _client(endpoint, timeout_s, self._changed)
+        self._client.set_max_no_responses(UNBOUNDED)  # when to drop a link is decided by the bus
+        context = self._client.ctx
+        framer: FramerBase = _Rtu(self.listener) if endpoint.serial_line else _Mbap(self.listener)
+        context.framer = framer
+        context.max_buffer_size = UNBOUNDED  # the library would throw away an answer behind 8 bytes of echo
+        self._create = context.call_create
+        context.call_create = self._create_and_remember
+
+    @property
+    def up(self) -> bool:
+        """Whether it is connected."""
+        return self._client.connected
+
+    @property
+    def next_transaction_id(self) -> int:
+        """What the next connection goes on from."""
+        return self._client.ctx.next_tid
+
+    async def open(self, next_transaction_id: int) -> None:
+        """Connect within the time-out. Raises: LinkDown with host and reason."""
+        if not await self._client.connect():
+            reason = self._failure or f"no connection within {self._timeout_s:g} s"
+            raise LinkDown(f"{self._endpoint.url}: cannot connect: {reason}")
+        # Ids run on over connections: a gateway may hand the answer to an old request to a new connection.
+        self._client.ctx.next_tid = next_transaction_id
+
+    async def ask(self, request: Request) -> Frame:
+        """Send a request and wait for the frame that answers it, right or wrong. Raises: BusError."""
+        on_the_line_s = (FRAME_CHARACTERS + 2 * request.count) * self._endpoint.character_s
+        self._client.ctx.comm_params.timeout_connect = self._timeout_s + on_the_line_s
+        self.listener.listen_for(request)
+        try:
+            answer = await self._send(request)
+        except (ModbusException, OSError) as error:
+            self._fail(request, error)
+        finally:
+            self.listener.stop()
+        return answer.frame
+
+    def drop(self) -> None:
+        """Close the descriptor at the next turn of the loop, whatever waits to be sent; a pending request fails."""
+        self._changed(up=False)
+        transport = self._client.ctx.transport
+        if isinstance(transport, asyncio.Transport | asyncio.DatagramTransport):
+            transport.abort()
+        self._client.close()
+
+    async def _send(self, request: Request) -> _Answer:
+        read = {3: self._client.read_holding_registers, 4: self._client.read_input_registers}[request.function_code]
+        answer = await read(request.address, count=request.count, device_id=request.unit_id)
+        if not isinstance(answer, _Answer):
+            raise ModbusException("an answer that did not come through the framer")
+        return answer
+
+    def _fail(self, request: Request, error: Exception) -> NoReturn:
+        if not self.up or isinstance(error, OSError):
+            raise LinkDown(f"{request}: the connection was lost") from None
+        if blame := self.listener.blame(request):
+            raise BadReply(f"{request}: {blame}") from None
+        raise NoReply(f"{request}: no answer within {self._timeout_s:g} s") from None
+
+    async def _create_and_remember(self) -> Any:
+        # The library tells nobody why it cannot connect, and lets pass whatever is no OSError.
+        try:
+            return await self._create()
+        except Exception as error:
+            # Its traceback would keep alive, and locked, a serial port that was opened and refused its settings.
+            self._failure = error.with_traceback(None)
+            raise OSError(str(error)) from None
+
+    def _changed(self, up: bool) -> None:
+        # The library would let the pending request wait for its time-out when the link is lost.
+        answer = self._client.ctx.response_future
+        if not up and self.listener.waiting and not answer.done():
+            answer.set_exception(ConnectionError("lost"))
+
+
+def dialect_of(endpoint: Endpoint) -> Dialect:
+    """Return how the frames of an endpoint are read."""
+    return RTU if endpoint.serial_line else MBAP
