@@ -21,7 +21,7 @@ def test_a_bus_that_is_down_is_one_critical_alert() -> None:
     assert story.told() == ["a/meter_offline raised"]
     payload = story.events[0].payload
     assert (payload["severity"], payload["meters"]) == ("critical", ["a", "b", "c"])
-    assert payload["summary"] == "No meter of the bus board answers: no answer."
+    assert payload["summary"].startswith("No meter of the bus board answers: no answer. ")
     story.poll(1, **ALL_HEALTHY)
     assert story.told()[1:] == ["a/meter_offline cleared"]
 
@@ -47,6 +47,42 @@ def test_the_meters_that_stay_silent_after_the_first_is_back_get_their_own_alert
     story = Story(THREE).poll(10, **ALL_HEALTHY).poll(60, **ALL_SILENT).poll(60, a=HEALTHY, b=None, c=None)
     assert sorted(story.told("raised")) == [f"{name}/meter_offline raised" for name in "abc"]
     assert story.standing() == {"b/meter_offline": "active", "c/meter_offline": "active"}
+
+
+def test_a_meter_that_stays_silent_when_its_bus_answers_again_says_so() -> None:
+    story = Story(THREE).poll(10, **ALL_HEALTHY).poll(60, **ALL_SILENT).poll(60, a=None, b=HEALTHY, c=HEALTHY)
+    assert story.told() == ["a/meter_offline raised", "a/meter_offline verdict_changed"]
+    payload = story.events[-1].payload
+    assert payload["summary"].startswith("The bus board answers again, this meter does not: no answer. ")
+    assert payload["meters"] == ["a"]
+
+
+def test_a_bus_that_flickers_is_told_once() -> None:
+    story = Story(THREE).poll(10, **ALL_HEALTHY).poll(60, **ALL_SILENT)
+    for _ in range(20):
+        story.poll(5, a=None, b=HEALTHY, c=HEALTHY).poll(5, **ALL_SILENT)
+    assert story.told() == ["a/meter_offline raised"]
+
+
+def test_meters_that_a_flickering_bus_explains_by_turns_are_not_told_at_every_turn() -> None:
+    story = Story(THREE).poll(10, **ALL_HEALTHY).poll(60, **ALL_SILENT)
+    for _ in range(60):
+        story.poll(5, a=None, b=HEALTHY, c=None).poll(5, **ALL_SILENT)
+    suppressed, free = "c/meter_offline suppressed", "c/meter_offline unsuppressed"
+    assert [one for one in story.told() if one.startswith("c/")] == [
+        "c/meter_offline raised",
+        suppressed,
+        free,
+        suppressed,
+    ]
+    story.poll(61, a=None, b=HEALTHY, c=None)
+    assert [one for one in story.told() if one.startswith("c/")][4:] == [free]
+
+
+def test_a_silent_meter_says_that_its_supply_may_be_lost() -> None:
+    for language, words in (("en", "feeds itself"), ("zh", "自供电")):
+        story = Story(language=language).poll(10, incomer=HEALTHY).poll(60, incomer=None)
+        assert words in story.events[0].payload["summary"]
 
 
 def test_meters_that_were_offline_before_the_bus_went_down_are_suppressed_by_the_first() -> None:

@@ -25,7 +25,7 @@ def lived(timeline: str, delays: Delays, step_s: float = 1.0) -> str:
 
 @pytest.mark.parametrize(("state", "truth"), list(product(State, (Truth.BREACH, Truth.CLEAR))))
 def test_every_cell_of_the_table(state: State, truth: Truth) -> None:
-    life = Life(state, held_s=0.0, polls=1, valid_at_s=0.0)
+    life = Life(state, held_s=0.0, polls=2, valid_at_s=0.0)
     assert step(life, truth, 1.0, NEVER).state is TABLE[state, truth]
 
 
@@ -46,12 +46,18 @@ def test_only_states_with_a_timer_are_due_or_void() -> None:
     ("timeline", "delays", "states"),
     [
         ("cBBBBc", Delays(3, 0), "-pppA-"),
-        ("cBBBc", Delays(3, 0), "-ppp-"),
+        ("cBBBcccc", Delays(3, 0), "-ppppp--"),
         ("BcBBBB", Delays(3, 0), "p-pppA"),
         ("B", AT_ONCE, "A"),
         ("BcB", AT_ONCE, "A-A"),
         ("BBB", Delays(0, 0, on_polls=3), "ppA"),
-        ("BBcBBB", Delays(0, 0, on_polls=3), "pp-ppA"),
+        ("BBcBBB", Delays(0, 0, on_polls=3), "pppp" + "AA"),
+        ("BBcBBcBB", Delays(1, 0, on_polls=3), "pppp" + "A-pp"),
+        ("BBcBBcBB", Delays(1, 5, on_polls=3), "pppp" + "AgAA"),
+        ("BcBcBcBcBc", Delays(1, 0, on_polls=3), "p-" * 5),
+        ("BccBccBccB", Delays(0, 0, on_polls=2), "p--" * 3 + "p"),
+        ("BBBccc", Delays(0, 0, on_polls=5), "ppppp-"),
+        ("BB?c?BBB", Delays(0, 0, on_polls=4), "ppppppp" + "A"),
         ("BBBB", Delays(2, 0, on_polls=4), "pppA"),
         ("Bccc", Delays(0, 2), "AggA"[:3] + "-"),
         ("BcBccc", Delays(0, 2), "AgAgg-"),
@@ -105,14 +111,13 @@ def test_an_alert_is_raised_only_after_enough_valid_breach(samples: list[tuple[T
             frozen = True
             assert life.standing == stood
             continue
+        counted = polls > 0 and not frozen and last_valid_s is not None
+        passed_s = at_s - last_valid_s if counted and last_valid_s is not None else 0.0
         if truth is Truth.CLEAR:
-            breach_s, polls = 0.0, 0
+            breach_s, polls = max(0.0, breach_s - passed_s), max(0, polls - 1)
+            breach_s = breach_s if polls else 0.0
         else:
-            counted = polls > 0 and not frozen and last_valid_s is not None
-            breach_s, polls = (
-                breach_s + (at_s - last_valid_s if counted and last_valid_s is not None else 0.0),
-                polls + 1,
-            )
+            breach_s, polls = breach_s + passed_s, polls + 1
         last_valid_s, frozen = at_s, False
         if life.standing and not stood:
             assert truth is Truth.BREACH

@@ -3,15 +3,12 @@
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
+from phasewatch.alerts.chatter import RAISES
 from phasewatch.alerts.lifecycle import Life, State
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules.rule import Condition
-
-CHATTER_RAISES: Final = 3
-CHATTER_WINDOW_S: Final = 60.0
-"""Raised this often within this time, an alert is chattering (ISA-18.2 practice)."""
 
 
 class Key(NamedTuple):
@@ -26,12 +23,28 @@ class Key(NamedTuple):
         return "/".join(filter(None, (self.subject, self.rule, self.phase)))
 
 
+class Resume(NamedTuple):
+    """What a restored alert can make sense of only when the clocks are known."""
+
+    at: datetime
+    """Wall clock of its record."""
+    raised_s: tuple[float, ...] = ()
+    """How long before it the last raises were."""
+
+
 @dataclass(slots=True)
 class Alert:
     """The current occurrence of one alert; mutable, owned by one desk."""
 
     key: Key
     life: Life = field(default_factory=Life)
+    """Of the condition."""
+    chatter: Life | None = None
+    """While the alert chatters: the life of its condition with a far longer off-delay."""
+    latched: bool = False
+    """The condition is gone, the acknowledgement is awaited."""
+    at_rest: bool = True
+    """Whether the alert is clear and has nothing left to tell: `settled`, as the desk left it."""
     count: int = 0
     """Occurrences so far; names the current one."""
     rev: int = 0
@@ -50,8 +63,18 @@ class Alert:
     """Monotonic time of the first of the unknown samples in a row; None while the condition can be judged."""
     suppressed_by: str | None = None
     """Occurrence of the alert that explains this one."""
+    suppressions: int = 0
+    """How often this occurrence became suppressed."""
+    free_since_s: float | None = None
+    """Monotonic time since when nothing holds an alert that is still told as suppressed; None while it is held."""
     acknowledged: bool = False
+    acknowledged_until: datetime | None = None
+    """When the acknowledgement ends; None: with the occurrence."""
+    acknowledged_until_s: float | None = None
+    """The same by the monotonic clock; None also before it is known."""
     shelved_until: datetime | None = None
+    shelved_until_s: float | None = None
+    """The same by the monotonic clock; None also before it is known."""
     first_out: bool = False
     verdict: dict[str, Any] | None = None
     """The verdict as published with the last change."""
@@ -69,8 +92,18 @@ class Alert:
     waits_since_s: float | None = None
     """Monotonic time of the first of the breaches in a row that a pending cause held back; None without one."""
     waits_polls: int = 0
-    raises: deque[float] = field(default_factory=lambda: deque(maxlen=CHATTER_RAISES))
+    raises: deque[float] = field(default_factory=lambda: deque(maxlen=RAISES))
     """Monotonic times of the last raises."""
+    resume: Resume | None = None
+    """Set on a restored alert until its first judgement."""
+    unseen: bool = False
+    """Restored as active, and not judged since."""
+    gone_unseen: bool = False
+    """The condition has been clear from the first judgement after the restart on."""
+    kept_timer_s: float | None = None
+    """How far its timer has run by its newest record in the journal; None: no timer runs by that."""
+    kept_s: float = 0.0
+    """Monotonic time of that record."""
 
     def stood_s(self, at: datetime, monotonic_s: float) -> float:
         """Return how long ago the alert was raised; after a restart only the wall clock knows, and it may be set."""
@@ -79,63 +112,36 @@ class Alert:
         return 0.0 if self.since is None else max(0.0, (at - self.since).total_seconds())
 
     @property
-    def at_rest(self) -> bool:
-        """Whether the alert is clear and has nothing left to tell."""
-        return self.life.state is State.CLEAR and self.waiting is None and self.waits_since_s is None
+    def standing(self) -> bool:
+        """Whether the alert has been raised and not cleared; its condition may be gone."""
+        return self.life.standing or self.latched or self.chatter is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether a clear condition can change nothing."""
+        return (
+            self.life.state is State.CLEAR
+            and self.waiting is None
+            and self.waits_since_s is None
+            and self.chatter is None
+            and not self.latched
+            and self.resume is None
+        )
 
     @property
     def chattering(self) -> bool:
         """Whether the alert comes and goes too fast to act on."""
-        return len(self.raises) == CHATTER_RAISES and self.raises[-1] - self.raises[0] <= CHATTER_WINDOW_S
+        return self.chatter is not None
+
+    @property
+    def timer_s(self) -> float | None:
+        """How far a timer has run; None while none runs."""
+        running = [life.held_s for life in (self.life, self.chatter) if life is not None and life.timed]
+        return max(running, default=None)
 
     @property
     def published_state(self) -> str:
         """The state as subscribers see it."""
-        if not self.life.standing:
+        if not self.standing:
             return "cleared"
         return "unknown" if self.stale else "active"
-
-
-def record(alert: Alert) -> dict[str, Any]:
-    """Return what a restart needs to go on where it was; timers start anew."""
-    return {
-        "standing": alert.life.standing,
-        "count": alert.count,
-        "rev": alert.rev,
-        "since": alert.since.isoformat() if alert.since else None,
-        "severity": alert.severity,
-        "worst": alert.worst,
-        "stale": alert.stale,
-        "suppressed_by": alert.suppressed_by,
-        "acknowledged": alert.acknowledged,
-        "shelved_until": alert.shelved_until.isoformat() if alert.shelved_until else None,
-        "first_out": alert.first_out,
-        "verdict": alert.verdict,
-        "diagnosed": alert.diagnosed,
-        "summary": alert.summary,
-    }
-
-
-def restored(key: Key, kept: dict[str, Any]) -> Alert:
-    """Return an alert from its record."""
-    return Alert(
-        key=key,
-        life=Life(State.ACTIVE if kept["standing"] else State.CLEAR),
-        count=kept["count"],
-        rev=kept["rev"],
-        since=_moment(kept["since"]),
-        severity=kept["severity"],
-        worst=kept.get("worst"),
-        stale=kept["stale"],
-        suppressed_by=kept["suppressed_by"],
-        acknowledged=kept["acknowledged"],
-        shelved_until=_moment(kept["shelved_until"]),
-        first_out=kept["first_out"],
-        verdict=kept["verdict"],
-        diagnosed=tuple(kept.get("diagnosed", ())),
-        summary=kept["summary"],
-    )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

@@ -3,7 +3,7 @@
 A bus that is wholly down is one alert, not one a meter: that of the first meter to go offline explains the others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.causes import HOLDS
 from phasewatch.alerts.desk import Desk
-from phasewatch.alerts.event import EXPLAINED, Event, Scene, Telling, Transition
+from phasewatch.alerts.event import Event, Scene, Telling, Transition
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.post import Post, judge
 from phasewatch.alerts.told import later_text, rule_text
@@ -22,6 +22,10 @@ from phasewatch.rules.rule import BusLoad, BusRule, MeterRule, Poll, RuleOf, Rul
 
 VOID_AFTER_S: Final = 3600.0
 """A dead meter is probed ever more rarely: the time between two failures is still time without an answer."""
+
+_BUS_SILENT: Final = ("bus_silent",)
+_METER_SILENT: Final = ("meter_silent",)
+"""What stands behind a meter that does not answer: told anew when it is the other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,8 @@ class BusWatch:
         self._answering: set[str] = set()
         subject = subject_of(name)
         self._longest_interval_s = max(meter.interval_s for meter in meters)
-        self._posts = _posts(rules, subject)
-        self._meter_posts = {meter.name: _posts(meter.rules, meter.name) for meter in meters}
+        self._posts = posts(rules, subject)
+        self._meter_posts = {meter.name: posts(meter.rules, meter.name) for meter in meters}
 
     @property
     def silent(self) -> bool:
@@ -77,28 +81,43 @@ class BusWatch:
             self._answering.add(meter.name)
         silent = self.silent
         poll = Poll(reading, monotonic_s, meter.refresh_s, failure, silent)
-        scene = Scene(
-            at,
-            monotonic_s,
-            lambda alert, transition: self._tell(alert, transition, alert.stood_s(at, monotonic_s)),
-            tuple(one.name for one in self.meters) if silent else (meter.name,),
-            reading.values if reading is not None else {},
-            meter.interval_s,
-            meter.window_s,
+        yield from judge(
+            self._meter_posts[meter.name],
+            poll,
+            self._desk,
+            self.meter_scene(meter, at, monotonic_s, reading),
+            self._held(meter.name),
         )
-        yield from judge(self._meter_posts[meter.name], poll, self._desk, scene, self._held(meter.name))
 
     def load(self, polls: int, overruns: int, at: datetime, monotonic_s: float) -> Iterator[Event]:
         """Take what the poller has counted since it began; yield what it changes."""
         load = BusLoad(monotonic_s, polls, overruns, self._longest_interval_s)
+        yield from judge(self._posts, load, self._desk, self.scene(at, monotonic_s))
+
+    def scene(self, at: datetime, monotonic_s: float) -> Scene:
+        """Return what stands around a judgement of the bus."""
         meters = tuple(meter.name for meter in self.meters)
-        scene = Scene(
+        return Scene(at, monotonic_s, self._teller(at, monotonic_s), meters, reasons=self._messages["reasons"])
+
+    def meter_scene(
+        self, meter: MeterConfig, at: datetime, monotonic_s: float, reading: Reading | None = None
+    ) -> Scene:
+        """Return what stands around a judgement of a meter; of a silent bus every meter is meant."""
+        silent = self.silent
+        return Scene(
             at,
             monotonic_s,
-            lambda alert, transition: self._tell(alert, transition, alert.stood_s(at, monotonic_s)),
-            meters,
+            self._teller(at, monotonic_s),
+            tuple(one.name for one in self.meters) if silent else (meter.name,),
+            reading.values if reading is not None else {},
+            meter.interval_s,
+            meter.window_s,
+            _BUS_SILENT if silent else _METER_SILENT,
+            self._messages["reasons"],
         )
-        yield from judge(self._posts, load, self._desk, scene)
+
+    def _teller(self, at: datetime, monotonic_s: float) -> Callable[[Alert, Transition], Telling]:
+        return lambda alert, transition: self._tell(alert, transition, alert.stood_s(at, monotonic_s))
 
     def _held(self, meter: str) -> Mapping[str, Alert]:
         root = self._root() if self.silent else None
@@ -116,12 +135,18 @@ class BusWatch:
         return self._desk.alert(Key(meter, MeterOffline.name))
 
     def _tell(self, alert: Alert, transition: Transition, stood_s: float) -> Telling:
-        if transition not in EXPLAINED:
-            return Telling(later_text(alert, transition, self._messages, stood_s))
-        if alert.key.rule == MeterOffline.name and self.silent:
-            detail = "" if alert.condition is None else alert.condition.said()
-            return Telling(self._messages["bus_silent"].format(bus=self.name, detail=detail))
-        return Telling(rule_text(alert, self._messages))
+        later = later_text(alert, transition, self._messages, stood_s)
+        return Telling(self._full_text(alert, transition) if later is None else later)
+
+    def _full_text(self, alert: Alert, transition: Transition) -> str:
+        if alert.key.rule != MeterOffline.name:
+            return rule_text(alert, self._messages)
+        detail = "" if alert.condition is None else alert.condition.said()
+        if self.silent:
+            return str(self._messages["bus_silent"]).format(bus=self.name, detail=detail)
+        if transition == "verdict_changed" and alert.diagnosed == _BUS_SILENT:
+            return str(self._messages["bus_answers"]).format(bus=self.name, detail=detail)
+        return rule_text(alert, self._messages)
 
 
 def subject_of(bus: str) -> str:
@@ -129,9 +154,12 @@ def subject_of(bus: str) -> str:
     return f"_bus-{bus}"
 
 
-def _posts(rules: Sequence[RuleOf[Seen]], subject: str) -> list[Post[Seen]]:
+def posts(rules: Sequence[RuleOf[Seen]], subject: str) -> list[Post[Seen]]:
+    """Return the posts of the rules that are not disabled."""
     return [Post(rule, Key(subject, rule.name), _delays(rule.settings)) for rule in rules if rule.settings.enabled]
 
 
 def _delays(settings: RuleSettings) -> Delays:
-    return Delays(settings.on_delay_s, settings.off_delay_s, settings.on_polls, void_after_s=VOID_AFTER_S)
+    return Delays(
+        settings.on_delay_s, settings.off_delay_s, settings.on_polls, void_after_s=VOID_AFTER_S, latch=settings.latch
+    )

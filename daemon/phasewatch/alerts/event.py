@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from phasewatch.alerts.alert import Alert, Key, record
+from phasewatch.alerts.alert import Alert, Key
+from phasewatch.alerts.record import record
 from phasewatch.meters.quantities import phase_name
 
 SCHEMA: Final = "phasewatch.alert/1"
@@ -51,6 +52,12 @@ class Scene:
     window_s: float | None = None
     verdict: tuple[str, ...] = ()
     """Code and phases of the verdict; empty where no diagnosis stands behind."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """The words of each reason that phasewatch itself has for a transition."""
+
+    def reason(self, code: str) -> str:
+        """Return a reason in words."""
+        return self.reasons.get(code, code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ def event(
         "blind": {"interval_s": scene.interval_s, "window_s": scene.window_s},
         "stale_after_s": origin.stale_after_s,
     }
-    return Event(alert.key, transition, payload, record(alert), alert.life.standing)
+    return Event(alert.key, transition, payload, record(alert, scene.at, scene.monotonic_s), alert.standing)
 
 
 def occurrence(alert: Alert, origin: Origin) -> str:

@@ -6,6 +6,11 @@ A condition is breach, clear or unknown. Unknown moves nothing and stops the tim
 neither raises nor clears. A timer is due when valid time AND polls have run; it counts the time between two
 valid samples in a row, so silence never makes an alert. After a gap of many periods a half-run timer is void.
 
+A pending timer is a bucket with a leak: a clear sample takes back the poll and the time that a breach would have
+given, and the empty bucket is clear. What is faulty in two polls of three gains one poll in three and matures (an
+arcing neutral: 3 polls are due after 5); what is good at least as often as not never does, and a single blip is gone
+with the next sample.
+
 Source: ISA-18.2 / IEC 62682 (states, on-delay, off-delay, deadband).
 """
 
@@ -31,20 +36,20 @@ _STANDING: Final = (State.ACTIVE, State.CLEARING)
 TABLE: Final[dict[tuple[State, Truth], State]] = {
     (State.CLEAR, Truth.CLEAR): State.CLEAR,
     (State.CLEAR, Truth.BREACH): State.PENDING,
-    (State.PENDING, Truth.CLEAR): State.CLEAR,
+    (State.PENDING, Truth.CLEAR): State.PENDING,
     (State.PENDING, Truth.BREACH): State.PENDING,
     (State.ACTIVE, Truth.BREACH): State.ACTIVE,
     (State.ACTIVE, Truth.CLEAR): State.CLEARING,
     (State.CLEARING, Truth.CLEAR): State.CLEARING,
     (State.CLEARING, Truth.BREACH): State.ACTIVE,
 }
-"""What a valid sample does. Unknown is not in it: it moves nothing."""
+"""What a valid sample does. Unknown is not in it: it moves nothing. A pending state without polls left is clear."""
 
 DUE: Final[dict[State, State]] = {State.PENDING: State.ACTIVE, State.CLEARING: State.CLEAR}
 """Where a state goes when its timer is due."""
 
 VOID: Final[dict[State, State]] = {State.PENDING: State.CLEAR, State.CLEARING: State.ACTIVE}
-"""Where a state with a half-run timer goes after a long gap."""
+"""Where a state with a half-run timer goes after a long gap, or when nothing of it is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class Delays:
     """A standing alert whose condition cannot be judged for longer than this becomes unknown."""
     void_after_s: float = 60.0
     """A gap between valid samples longer than this voids a half-run timer."""
+    latch: bool = False
+    """Once raised, the alert stands until it is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +75,18 @@ class Life:
 
     state: State = State.CLEAR
     held_s: float = 0.0
-    """Valid time in this state."""
+    """Valid time in this state; while pending, less the time that was clear."""
     polls: int = 0
-    """Valid samples in this state."""
+    """Valid samples in this state; while pending, less those that were clear."""
     valid_at_s: float | None = None
     """Monotonic time of the last valid sample; None before the first."""
     frozen: bool = False
     """Whether unknown samples came since: the time up to the next valid one does not count."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether a timer runs."""
+        return self.state in DUE
 
     @property
     def standing(self) -> bool:
@@ -93,9 +105,18 @@ def step(life: Life, truth: Truth, at_s: float, delays: Delays) -> Life:
         return life  # no timer runs here
     if state is not life.state:
         life = Life(state, 0.0, 1, at_s)
+    elif state is State.PENDING and truth is Truth.CLEAR:
+        return _leaked(life, at_s, delays)
     else:
         life = Life(state, life.held_s + _counted_s(life, at_s, delays), life.polls + 1, at_s)
     return _matured(life, delays)
+
+
+def _leaked(life: Life, at_s: float, delays: Delays) -> Life:
+    """Return a pending life after a clear sample."""
+    if life.polls <= 1:
+        return Life(VOID[life.state], valid_at_s=at_s)
+    return Life(life.state, max(0.0, life.held_s - _counted_s(life, at_s, delays)), life.polls - 1, at_s)
 
 
 def _counted_s(life: Life, at_s: float, delays: Delays) -> float:

@@ -74,6 +74,10 @@ class PointWatch:
             rule.changed = False
         return {name: rule.state() for name, rule in learners.items()}
 
+    def memory(self) -> dict[str, Any]:
+        """Return all that the rules have learned, by rule, new or not."""
+        return {post.key.rule: post.rule.state() for post in self._posts if isinstance(post.rule, Learner)}
+
     def restore(self, learned: Mapping[str, Any]) -> None:
         """Give the rules back what they had learned."""
         for post in self._posts:
@@ -89,6 +93,7 @@ class PointWatch:
             gap_s=self.stale_s,
             stale_s=self.stale_s,
             void_after_s=max(VOID_S, VOID_POLLS * self._slowest_s),
+            latch=settings.latch,
         )
 
     @property
@@ -137,6 +142,7 @@ class PointWatch:
             self.interval_s,
             self.window_s,
             () if self.diagnosis is None else (self.diagnosis.verdict.code, *self.diagnosis.verdict.phases),
+            self._messages["reasons"],
         )
 
     def likelier_nominal_v(self) -> float | None:

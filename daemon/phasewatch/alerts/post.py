@@ -6,8 +6,9 @@ from typing import Final, Generic
 
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.causes import explains
-from phasewatch.alerts.desk import Desk, Holder
+from phasewatch.alerts.desk import Desk
 from phasewatch.alerts.event import Event, Scene
+from phasewatch.alerts.holding import Holder
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.rules.rule import Condition, RuleOf, Seen
 
@@ -49,7 +50,7 @@ def judge(
 def _end(post: Post[Seen], desk: Desk, scene: Scene) -> Iterator[Event]:
     """Let an alert clear whose rule has no meaning here any more: nothing else would ever judge it."""
     alert = post.alerts.get(None) or _alert(post, desk, None)
-    if alert.life.standing:
+    if alert.standing:
         yield from desk.judge(alert.key, _OVER, post.delays, scene)
 
 

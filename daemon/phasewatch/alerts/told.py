@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.causes import ROOT
-from phasewatch.alerts.event import EXPLAINED, Telling, Transition
+from phasewatch.alerts.event import EXPLAINED, Telling, Transition, stamp
 from phasewatch.electrical.verdict import Diagnosis
 from phasewatch.electrical.words import Messages, explain
 from phasewatch.meters.quantities import phase_name
@@ -32,8 +32,9 @@ def tell_point(
     alert: Alert, transition: Transition, diagnosis: Diagnosis, messages: Messages, stood_s: float, blind: Blind
 ) -> Telling:
     """Return the words for a change of an alert of a point."""
+    later = later_text(alert, transition, messages, stood_s)
     if transition not in EXPLAINED:
-        return Telling(later_text(alert, transition, messages, stood_s))
+        return Telling(later or "")
     explained = explain(diagnosis, messages)
     own = ROOT.get(diagnosis.verdict.code) == alert.key.rule
     verdict = {
@@ -44,21 +45,39 @@ def tell_point(
         "next_steps": list(explained.next_steps),
     }
     phases = ", ".join(diagnosis.verdict.phases)
-    return Telling(explained.summary if own else rule_text(alert, messages, phases, **blind.words(messages)), verdict)
+    summary = explained.summary if own else rule_text(alert, messages, phases, **blind.words(messages))
+    return Telling(later or summary, verdict)
 
 
-def later_text(alert: Alert, transition: Transition, messages: Messages, stood_s: float) -> str:
-    """Return the sentence for what happens to a raised alert: how long it stood, and how bad it was at worst."""
-    text: str = messages["later"].get(transition, "{title}")
+def later_text(alert: Alert, transition: Transition, messages: Messages, stood_s: float) -> str | None:
+    """Return the sentence for what happens to a raised alert: how long it stood, and how bad it was at worst.
+
+    None where the rule's own sentence says it.
+    """
+    word = _later_word(alert, transition)
+    if word is None:
+        return None
+    text: str = messages["later"].get(word, "{title}")
     unit = (alert.condition.unit if alert.condition else None) or ""
     worst_text = f"{_number(alert.worst, unit)} {unit}".rstrip()
     worst = "" if alert.worst is None else messages["at_worst"].format(worst=worst_text)
-    return text.format(
+    said = text.format(
         title=messages["titles"].get(alert.key.rule, alert.key.rule),
         phase=phase_name(alert.key.phase) or (alert.verdict or {}).get("phase") or "",
         seconds=f"{stood_s:.0f}",
         worst=worst,
-    ).strip()
+        until=stamp(alert.shelved_until) or "",
+    )
+    return " ".join(said.split())
+
+
+def _later_word(alert: Alert, transition: Transition) -> str | None:
+    """Return under which name the messages have a transition; None where the rule's own sentence says it."""
+    if alert.latched and transition == "verdict_changed":
+        return "latched"
+    if transition == "acknowledged" and not alert.acknowledged:
+        return "unacknowledged"
+    return None if transition in EXPLAINED else transition
 
 
 def rule_text(alert: Alert, messages: Messages, phases: str = "", **more: Any) -> str:

@@ -3,23 +3,35 @@
 Live polling and replay feed the same watch, so both reach the same alerts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from phasewatch.alerts.bus_watch import BusWatch
+from phasewatch.alerts.alert import Alert
+from phasewatch.alerts.bus_watch import BusWatch, subject_of
+from phasewatch.alerts.command import Answer, Command
+from phasewatch.alerts.counts import Counts, count
+from phasewatch.alerts.daemon_watch import DaemonWatch
 from phasewatch.alerts.desk import Desk
-from phasewatch.alerts.event import Event
+from phasewatch.alerts.event import Event, Scene
+from phasewatch.alerts.operator import end_what_is_over, operate
 from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.record import record, worth_keeping
 from phasewatch.meters.reading import Reading
+from phasewatch.rules.catalogue import METER_RULES
+from phasewatch.rules.rule import Health
 
 
 class Watch:
-    """Every point, bus and meter of a site, and their alerts."""
+    """Every point, bus and meter of a site, the daemon itself, and their alerts."""
 
-    def __init__(self, points: Sequence[PointWatch], buses: Sequence[BusWatch], desk: Desk) -> None:
+    def __init__(
+        self, points: Sequence[PointWatch], buses: Sequence[BusWatch], desk: Desk, daemon: DaemonWatch
+    ) -> None:
         self.points = {point.name: point for point in points}
         self.buses = {bus.name: bus for bus in buses}
-        self.desk = desk
+        self.desk, self.daemon = desk, daemon
+        self._subjects_of_buses = {subject_of(bus.name): bus for bus in buses}
         self._meters = {meter.name: (bus, meter) for bus in buses for meter in bus.meters}
 
     def reading(self, reading: Reading) -> list[Event]:
@@ -39,6 +51,55 @@ class Watch:
     def load(self, bus: str, polls: int, overruns: int, at: datetime, monotonic_s: float) -> list[Event]:
         """Take what the poller of a bus has counted since it began."""
         return list(self.buses[bus].load(polls, overruns, at, monotonic_s))
+
+    def health(self, health: Health, at: datetime) -> list[Event]:
+        """Take how the daemon itself stands."""
+        return list(self.daemon.judge(health, at))
+
+    def operate(self, command: Command, at: datetime, monotonic_s: float) -> tuple[Answer, list[Event]]:
+        """Do what an operator asks for; `resync` changes nothing: whoever publishes does it on an answer that is ok."""
+        return operate(self.desk, command, lambda alert: self._scene(alert, at, monotonic_s))
+
+    def tick(self, at: datetime, monotonic_s: float) -> list[Event]:
+        """Return what time alone does: shelvings and acknowledgements end.
+
+        A chattering alert goes quiet by its readings, and not by time without any.
+        """
+        return list(end_what_is_over(self.desk, lambda alert: self._scene(alert, at, monotonic_s), at, monotonic_s))
+
+    def running(self, at: datetime, monotonic_s: float, *, every: bool = False) -> dict[str, dict[str, Any]]:
+        """Return the records, by path, of alerts whose timers the journal should know of, and take them as kept.
+
+        `every`: at the end, also those that are not worth a write as yet.
+        """
+        found = {}
+        for alert in self.desk.busy():
+            if worth_keeping(alert, monotonic_s) or (every and alert.timer_s != alert.kept_timer_s):
+                found[str(alert.key)] = record(alert, at, monotonic_s)
+                alert.kept_timer_s, alert.kept_s = alert.timer_s, monotonic_s
+        return found
+
+    def counts(self, at: datetime, monotonic_s: float) -> Counts:
+        """Return how many alerts there are of each kind."""
+        return count(self.desk, at, monotonic_s)
+
+    def _scene(self, alert: Alert, at: datetime, monotonic_s: float) -> Scene:
+        """Return what stands around a change of an alert that no reading brings about."""
+        subject, rule, _ = alert.key
+        bus = self._subjects_of_buses.get(subject)
+        if bus is not None:
+            return bus.scene(at, monotonic_s)
+        if subject in self.points and rule not in METER_RULES:
+            return self.points[subject].scene(at, monotonic_s)
+        if subject in self._meters:
+            bus, meter = self._meters[subject]
+            return bus.meter_scene(meter, at, monotonic_s)
+        return self.daemon.scene(at, monotonic_s)
+
+    @property
+    def meters(self) -> Collection[str]:
+        """Every meter."""
+        return self._meters.keys()
 
     def point_of(self, meter: str) -> str:
         """Return the point of a meter."""

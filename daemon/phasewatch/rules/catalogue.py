@@ -6,6 +6,8 @@ from typing import Any, Final, Generic, TypeVar
 
 from phasewatch.rules import (
     bus_overloaded,
+    clock_unsynchronised,
+    delivery_rejected,
     earth_displacement,
     frequency_deviation,
     frozen_readings,
@@ -14,14 +16,16 @@ from phasewatch.rules import (
     neutral_displacement,
     neutral_earth_voltage,
     neutral_impedance,
+    outbox_overflow,
     phase_loss,
+    storage_degraded,
     voltage_deviation,
     voltage_dip,
     voltage_swell,
     voltage_unbalance,
     wiring,
 )
-from phasewatch.rules.rule import BusRule, MeterRule, Rule, RuleSettings
+from phasewatch.rules.rule import BusRule, DaemonRule, MeterRule, Rule, RuleSettings
 
 Made = TypeVar("Made")
 
@@ -61,9 +65,18 @@ BUS_RULES: Final[dict[str, Entry[BusRule]]] = {
 }
 """Rules of a bus."""
 
+DAEMON_RULES: Final[dict[str, Entry[DaemonRule]]] = {
+    "storage_degraded": Entry(storage_degraded.Settings, storage_degraded.StorageDegraded),
+    "outbox_overflow": Entry(outbox_overflow.Settings, outbox_overflow.OutboxOverflow),
+    "delivery_rejected": Entry(delivery_rejected.Settings, delivery_rejected.DeliveryRejected),
+    "clock_unsynchronised": Entry(clock_unsynchronised.Settings, clock_unsynchronised.ClockUnsynchronised),
+}
+"""Rules of the daemon itself."""
+
 RULES: Final[dict[str, type[RuleSettings]]] = {
     **{name: entry.settings for name, entry in POINT_RULES.items()},
     **{name: entry.settings for name, entry in METER_RULES.items()},
     **{name: entry.settings for name, entry in BUS_RULES.items()},
+    **{name: entry.settings for name, entry in DAEMON_RULES.items()},
 }
 """Every rule with its settings."""

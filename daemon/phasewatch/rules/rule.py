@@ -79,6 +79,8 @@ class RuleSettings(BaseModel):
     """Least polls in breach before the alert is raised, however short the delay."""
     severity: Severity | None = None
     """None: by the bands of the value."""
+    latch: bool = False
+    """Once raised, the alert stands until it is acknowledged, even when its condition is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,25 @@ class BusLoad(NamedTuple):
     """Polls that could not be made because earlier ones took too long."""
     longest_interval_s: float = 1.0
     """Of the meters on the bus."""
+
+
+class Health(NamedTuple):
+    """What a rule of the daemon itself sees: how its journal, its delivery and its clock stand."""
+
+    at_s: float
+    """Monotonic time."""
+    dropped: int = 0
+    """Events that the full outbox has lost since the journal began."""
+    dead_letters: int = 0
+    """Messages that no broker would ever take, since the journal began."""
+    held: tuple[str, ...] = ()
+    """Topics that the broker refuses for now."""
+    refusal: str | None = None
+    """What the broker said last; None: nothing."""
+    storage: str | None = None
+    """Why the journal is only in memory; None while it is on the disk."""
+    clock_synchronised: bool | None = True
+    """None: nothing here knows."""
 
 
 Seen = TypeVar("Seen", contravariant=True)
@@ -164,3 +185,5 @@ MeterRule = RuleOf[Poll]
 """A rule at one meter."""
 BusRule = RuleOf[BusLoad]
 """A rule at one bus."""
+DaemonRule = RuleOf[Health]
+"""A rule at the daemon itself."""

@@ -1,0 +1,178 @@
+"""What an operator asks for, read from an untrusted body; and what he is told."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+from phasewatch.alerts.alert import Key
+
+Verb = Literal["acknowledge", "shelve", "unshelve", "resync", "test"]
+VERBS: Final[tuple[Verb, ...]] = ("acknowledge", "shelve", "unshelve", "resync", "test")
+
+MOST_CHARACTERS: Final = 200
+"""Of any text in a command."""
+LONGEST: Final = timedelta(days=7)
+"""Nothing is shelved or acknowledged with an end that lies further ahead."""
+
+_SAID: Final = ("by", "reason", "request")
+_NAMES: Final = ("alert_id", "subject", "rule", "phase")
+_KEYS: Final[dict[Verb, tuple[str, ...]]] = {
+    "acknowledge": (*_SAID, *_NAMES, "until"),
+    "shelve": (*_SAID, *_NAMES, "until"),
+    "unshelve": (*_SAID, *_NAMES),
+    "resync": _SAID,
+    "test": _SAID,
+}
+_UNPRINTABLE: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+_TYPES: Final = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_PHASE: Final = re.compile(r"l[123]")
+
+
+class CommandError(Exception):
+    """A command that cannot be done; one line with the place and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What an operator asks for."""
+
+    verb: Verb
+    by: str | None
+    """None: nobody is named; only `resync` needs nobody."""
+    reason: str | None = None
+    until: datetime | None = None
+    """Aware UTC."""
+    request: str | None = None
+    """Comes back in the answer."""
+    alert_id: str | None = None
+    subject: str | None = None
+    rule: str | None = None
+    phase: str | None = None
+    """Slug."""
+
+    @property
+    def key(self) -> Key | None:
+        """The alert that is named by subject and rule; None where `alert_id` names it, or nothing."""
+        return None if self.subject is None or self.rule is None else Key(self.subject, self.rule, self.phase or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a command."""
+
+    request: str | None
+    verb: str
+    ok: bool
+    alert_id: str | None = None
+    error: str | None = None
+    note: str | None = None
+    """What is worth knowing of a command that was done: that there was nothing left to do."""
+
+    def payload(self) -> dict[str, Any]:
+        """Return the answer as it is published."""
+        said = {"request": self.request, "verb": self.verb, "ok": self.ok, "alert_id": self.alert_id}
+        return {**said, "error": self.error} | ({} if self.note is None else {"note": self.note})
+
+
+def refusal(verb: str, body: object, error: CommandError) -> Answer:
+    """Return the answer to a body that could not be read; it carries the request if that much could be read."""
+    request = body.get("request") if isinstance(body, Mapping) else None
+    readable = isinstance(request, str) and len(request) <= MOST_CHARACTERS and not _hidden(request)
+    return Answer(request if readable else None, verb if verb in VERBS else _shown(verb), ok=False, error=str(error))
+
+
+def parse(verb: str, body: object, at: datetime) -> Command:
+    """Return the command of a body that comes from outside. Raises: CommandError."""
+    if verb not in VERBS:
+        raise CommandError(f"{_shown(verb)}: no such command; one of {', '.join(VERBS)}")
+    if not isinstance(body, Mapping):
+        raise CommandError(f'body: must be a JSON object, as {{"by": "anna"}}, and is {_type(body)}')
+    for name in body:
+        if name not in _KEYS[verb]:
+            raise CommandError(f"{_shown(name)}: {verb} has no such key; it takes {', '.join(_KEYS[verb])}")
+    texts = {name: _text(name, body[name]) for name in _KEYS[verb] if name in body}
+    return _command(verb, texts, at)
+
+
+def _command(verb: Verb, texts: Mapping[str, str | None], at: datetime) -> Command:
+    if verb != "resync" and not texts.get("by"):
+        raise CommandError("by: missing; say who asks")
+    if "alert_id" in _KEYS[verb]:
+        _check_target(texts)
+    until = texts.get("until")
+    if verb == "shelve" and until is None:
+        raise CommandError("until: missing; an alert is shelved for a time, 7 days at most")
+    phase = texts.get("phase")
+    return Command(
+        verb,
+        texts.get("by"),
+        texts.get("reason"),
+        None if until is None else _moment(until, at),
+        texts.get("request"),
+        texts.get("alert_id"),
+        texts.get("subject"),
+        texts.get("rule"),
+        None if phase is None else _phase(phase),
+    )
+
+
+def _check_target(texts: Mapping[str, str | None]) -> None:
+    by_name = [name for name in ("subject", "rule", "phase") if texts.get(name)]
+    if texts.get("alert_id"):
+        if by_name:
+            raise CommandError(f"{by_name[0]}: alert_id names the alert already; leave one of them out")
+    elif not (texts.get("subject") and texts.get("rule")):
+        missing = "subject" if not texts.get("subject") else "rule"
+        raise CommandError(f"{missing}: missing; name the alert by alert_id, or by subject and rule")
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise CommandError(f"{name}: must be text, and is {_type(value)}")
+    if len(value) > MOST_CHARACTERS:
+        raise CommandError(f"{name}: {len(value)} characters; {MOST_CHARACTERS} at most")
+    if _hidden(value):
+        raise CommandError(f"{name}: has a control character; leave it out")
+    return value.strip() or None
+
+
+def _phase(text: str) -> str:
+    slug = text.lower()
+    if not _PHASE.fullmatch(slug):
+        raise CommandError(f"phase: {_shown(text)} is no phase; one of l1, l2, l3")
+    return slug
+
+
+def _moment(text: str, at: datetime) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise CommandError(f"until: {_shown(text)} has no time zone; end it with Z or +01:00")
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise CommandError(f"until: {_shown(text)} is no time; write it as 2026-03-01T18:00:00Z") from None
+    if moment <= at:
+        raise CommandError(f"until: {_shown(text)} is past; here it is {at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    if moment - at > LONGEST:
+        raise CommandError(f"until: {_shown(text)} is more than {LONGEST.days} days ahead; take a nearer time")
+    return moment
+
+
+def _hidden(text: str) -> bool:
+    """Return whether a text has characters that cannot be seen, or that move others."""
+    return any(unicodedata.category(character) in _UNPRINTABLE for character in text)
+
+
+def _shown(name: object) -> str:
+    """Return something hostile so that it fits into a line."""
+    text = ascii(name)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _type(value: object) -> str:
+    return "null" if value is None else _TYPES.get(type(value), "text")

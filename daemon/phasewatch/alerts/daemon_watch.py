@@ -1,0 +1,43 @@
+"""The watch over the daemon itself: its journal, its delivery, its clock."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from phasewatch.alerts.alert import Alert
+from phasewatch.alerts.bus_watch import posts
+from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.event import Event, Scene, Telling, Transition
+from phasewatch.alerts.post import judge
+from phasewatch.alerts.told import later_text, rule_text
+from phasewatch.electrical.words import Messages
+from phasewatch.rules.rule import DaemonRule, Health
+
+DAEMON: Final = "_daemon"
+"""Subject of the alerts of the daemon itself: no point or meter can have such a name."""
+
+TEST: Final = "test"
+"""Rule of the alert that an operator asks for, to see one arrive."""
+
+
+class DaemonWatch:
+    """The daemon with its rules."""
+
+    def __init__(self, rules: Sequence[DaemonRule], desk: Desk, messages: Messages) -> None:
+        self._desk, self._messages = desk, messages
+        self._posts = posts(rules, DAEMON)
+
+    def judge(self, health: Health, at: datetime) -> Iterator[Event]:
+        """Take how the daemon stands; yield what it changes."""
+        yield from judge(self._posts, health, self._desk, self.scene(at, health.at_s))
+
+    def scene(self, at: datetime, monotonic_s: float) -> Scene:
+        """Return what stands around a judgement of the daemon."""
+
+        def tell(alert: Alert, transition: Transition) -> Telling:
+            if alert.key.rule == TEST and transition in ("raised", "cleared"):
+                return Telling(self._messages["test"][transition])
+            later = later_text(alert, transition, self._messages, alert.stood_s(at, monotonic_s))
+            return Telling(rule_text(alert, self._messages) if later is None else later)
+
+        return Scene(at, monotonic_s, tell, reasons=self._messages["reasons"])
