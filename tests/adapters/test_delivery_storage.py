@@ -2,12 +2,15 @@
 
 import json
 import threading
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.messages import Bounds
-from tests.adapters.changes import LIST_TOPIC, change
+from phasewatch.adapters.messages import LATENCY_BOUNDS_S, Bounds
+from phasewatch.alerts.evidence import Evidence
+from tests.adapters.changes import LIST_TOPIC, SITE, change
 from tests.adapters.test_delivery import config, drained, many, running, unique
 from tests.broker import free_port, mosquitto, subscriber, wait_until
 
@@ -34,7 +37,7 @@ def test_a_journal_that_breaks_while_running_goes_on_in_memory(tmp_path: Path) -
         broken = threading.Event()
 
         def forbid_writing() -> None:
-            delivery._journal._journal._store._db.execute("PRAGMA query_only=1")
+            delivery._ledger.journal._journal.store._db.execute("PRAGMA query_only=1")
             broken.set()
 
         delivery._inbox.put(forbid_writing)
@@ -61,6 +64,7 @@ def test_overflow_is_counted_in_the_status(tmp_path: Path) -> None:
     with running(unreachable) as delivery:
         delivery.commit(many(100))
         wait_until(lambda: delivery.status.dropped == 54)
+        assert delivery.status.dropped_by == {"rows": {"medium": 54}}
         assert delivery.status.outbox_depth == 50
 
 
@@ -78,3 +82,74 @@ def test_a_change_that_cannot_be_written_does_not_take_the_others_with_it(tmp_pa
         delivery.commit([change("raised"), change("raised", rule="wiring", summary=knot), change("cleared", rev=2)])
         wait_until(lambda: delivery.status.outbox_depth == 4)
         wait_until(lambda: "refused" in (delivery.status.last_error or ""))
+
+
+@pytest.mark.broker
+def test_a_disk_that_is_back_is_used_again_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phasewatch.adapters.safe_journal.SHORTEST_AWAY_S", 0.05)
+    with (
+        mosquitto(tmp_path / "broker") as broker,
+        subscriber(broker.url) as watching,
+        running(config(tmp_path, broker.url)) as delivery,
+    ):
+        begun = delivery.ask(lambda journal: journal.uuid).result(5)
+        for _ in range(6):
+            forbid = delivery.ask(lambda journal: journal.store.change("PRAGMA query_only=1"))
+            forbid.result(5)
+            for one in many(30):
+                delivery.commit([one])
+            wait_until(lambda: delivery.status.degraded, "degraded")
+            wait_until(lambda: not delivery.status.degraded, "home again")
+        wait_until(drained(delivery))
+        wait_until(lambda: len({event["id"] for event in unique(watching)}) >= 180)
+        assert len(unique(watching)) == 180
+        assert delivery.ask(lambda journal: journal.uuid).result(5) == begun
+        listed = json.loads(watching.newest()[LIST_TOPIC])
+        last = {**listed["ended"], listed["journal"]: listed["seq"]}
+        ids = {f"{SITE}-{uuid}-{seq}" for uuid, end in last.items() for seq in range(1, end + 1)}
+        assert ids == {event["id"] for event in unique(watching)}, "the list proves that nothing is missing"
+        by_series: dict[str, list[int]] = {}
+        for event in unique(watching):
+            by_series.setdefault(event["id"].rpartition("-")[0], []).append(event["seq"])
+        assert all(before < after for seqs in by_series.values() for before, after in pairwise(seqs))
+
+
+@pytest.mark.broker
+def test_what_was_delivered_is_counted_with_its_latency(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker") as broker, running(config(tmp_path, broker.url)) as delivery:
+        wait_until(lambda: delivery.status.connected)
+        delivery.commit(many(30))
+        wait_until(lambda: delivery.status.delivered == 34, "30 events, three states and the list")
+        status = delivery.status
+        assert sum(status.latency.counts) == 34
+        assert len(status.latency.counts) == len(LATENCY_BOUNDS_S)
+        assert 0 < status.latency.sum_s < 34 * 15
+        assert (status.connects, status.refused) == (1, 0)
+
+
+@pytest.mark.broker
+def test_a_row_for_which_the_broker_drops_the_connection_becomes_a_dead_letter(tmp_path: Path) -> None:
+    limited = mosquitto(tmp_path / "broker", "max_packet_size 3000")
+    # A client of 3.1.1 is not told the limit: the broker just closes.
+    with limited as broker, running(config(tmp_path, broker.url, first_protocol="3.1.1")) as delivery:
+        delivery.commit([change("raised", rule="wiring"), change("raised", rule="phase_loss", summary="x" * 4000)])
+        delivery.commit([change("raised", rule="voltage_dip")])
+        wait_until(drained(delivery), "the others delivered")
+        assert delivery.status.dead_letters == 2, "the event and the state"
+        assert "drops the connection" in (delivery.status.last_error or "")
+        connects = delivery.status.connects
+        assert 3 <= connects <= 5
+        delivered = delivery.status.delivered
+        delivery.commit(many(10))
+        wait_until(lambda: delivery.status.delivered >= delivered + 10 and delivery.status.outbox_depth == 0)
+        assert delivery.status.connects == connects
+        with subscriber(broker.url) as watching:
+            wait_until(lambda: len(watching.newest()) >= 4)
+            assert change("raised", rule="voltage_dip").alert_topic in watching.newest()
+
+
+def test_evidence_is_kept_for_whoever_asks(tmp_path: Path) -> None:
+    found = Evidence("wiring-1", "main", "wiring", datetime(2026, 1, 1, tzinfo=UTC), {"offset_s": [0.0]})
+    with running(config(tmp_path, f"mqtt://127.0.0.1:{free_port()}")) as delivery:
+        delivery.keep_evidence([found])
+        assert delivery.ask(lambda journal: journal.evidence("wiring-1")).result(5) == found

@@ -74,7 +74,7 @@ def test_a_restart_keeps_uuid_seq_records_rows_and_retained_states(tmp_path: Pat
 
 def test_every_transaction_is_on_the_disk_before_it_counts(tmp_path: Path) -> None:
     journal = opened(tmp_path)
-    pragmas = {name: journal._store.read(f"PRAGMA {name}")[0][0] for name in ("synchronous", "journal_mode")}
+    pragmas = {name: journal.store.read(f"PRAGMA {name}")[0][0] for name in ("synchronous", "journal_mode")}
     assert pragmas == {"synchronous": 2, "journal_mode": "wal"}
     journal.close()
 
@@ -114,7 +114,7 @@ def test_overflow_takes_the_oldest_events_of_the_least_severity_and_never_a_stat
     for rev, severity in enumerate(severities):
         journal.commit([change("raised", rev=rev, severity=severity)])
     assert [event["severity"] for event in events(journal)] == ["high", "medium", "critical", "medium"]
-    assert journal.counts() == (2, 0)
+    assert journal.outbox.dropped_by() == {"rows": {"low": 2}}
     assert len(states(journal)) == 2
     assert journal.depth() == 6
 
@@ -126,7 +126,7 @@ def test_a_dead_letter_lets_the_others_pass_and_is_counted() -> None:
     journal.dead_letter(first.number, "too large")
     journal.dead_letter(first.number, "too large")
     assert first not in journal.pending(10)
-    assert journal.counts() == (0, 1)
+    assert (journal.outbox.drops.total(), journal.outbox.dead_letters) == (0, 1)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -147,7 +147,8 @@ def test_a_full_file_sheds_the_least_events_and_goes_on(tmp_path: Path) -> None:
     for rev in range(400):
         severity = "critical" if rev % 40 == 0 else "low"
         journal.commit([change("raised", rev=rev, severity=severity, summary="x" * 1000)])
-    left, (dropped, _) = events(journal), journal.counts()
+    left, dropped = events(journal), journal.outbox.drops.total()
+    assert journal.outbox.dropped_by() == {"bytes": {"low": dropped}}
     assert dropped > 0
     assert dropped + len(left) == 400
     assert Counter(event["severity"] for event in left)["critical"] == 10
@@ -188,40 +189,6 @@ def test_a_damaged_file_is_set_aside_and_not_deleted(tmp_path: Path, damage: byt
     second.commit([change("raised")])
     assert events(second)[0]["seq"] == 1
     second.close()
-
-
-def test_a_journal_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    journal = opened(tmp_path)
-    journal._store.change("PRAGMA user_version=99")
-    journal.close()
-    with pytest.raises(JournalError, match="schema 99"):
-        opened(tmp_path)
-
-
-def test_a_journal_in_memory_inherits_all_but_the_numbering() -> None:
-    broken = in_memory()
-    broken.commit([change("raised")])
-    heir = Journal.in_memory(SITE, LIST_TOPIC, heir_of=broken)
-    assert heir.pending(10) == broken.pending(10)
-    assert heir.records() == broken.records()
-    assert heir.retained()[0] == broken.retained()[0]
-    heir.commit([change("cleared", rev=2)])
-    assert events(heir)[-1]["id"] == f"{SITE}-{heir.uuid}-1"
-    assert heir.uuid != broken.uuid
-
-
-def test_a_row_of_an_inherited_journal_never_has_a_number_of_the_broken_one() -> None:
-    broken = in_memory()
-    broken.commit([change("raised")] * 3)
-    used = [row.number for row in broken.pending(10)]
-    broken.delivered(used)
-    heir = Journal.in_memory(SITE, LIST_TOPIC, heir_of=broken)
-    heir.commit([change("raised", rev=2)])
-    again = Journal.in_memory(SITE, LIST_TOPIC, heir_of=heir)
-    heir_numbers = [row.number for row in heir.pending(10)]
-    again.commit([change("raised", rev=3)])
-    assert min(heir_numbers) > max(used)
-    assert again.pending(10)[-1].number > max(heir_numbers)
 
 
 STEPS = st.lists(

@@ -47,9 +47,9 @@ class Bench:
         flight = self.window._flight
         mid = next(mid for mid, sent in flight.items() if sent.topic == topic)
         self.window.acked(Acked(mid, code, hex(code)))
-        numbers, poison = self.window.settled()
-        self.journal.delivered(numbers)
-        for number, reason in poison:
+        settled = self.window.settled()
+        self.journal.delivered([sent.number for sent in settled.accepted if sent.number])
+        for number, reason in settled.poison:
             self.journal.dead_letter(number, reason)
 
     def answer_all(self) -> None:
@@ -162,13 +162,13 @@ def test_poison_becomes_a_dead_letter_and_blocks_nobody(bench: Bench) -> None:
     bench.answer(WIRING, TOO_LARGE)
     bench.answer_all()
     assert bench.journal.depth() == 0
-    assert bench.journal.counts() == (0, 1)
+    assert bench.journal.outbox.dead_letters == 1
 
 
 def test_what_the_server_says_it_cannot_take_is_not_sent(bench: Bench) -> None:
     bench.journal.commit([change("raised", rule="wiring", summary="x" * 3000)])
     bench.open(max_packet_bytes=2000)
-    _, poison = bench.window.settled()
+    poison = bench.window.settled().poison
     assert [reason.split(",")[1] for _, reason in poison] == [" the broker takes 2000"] * 2
     assert [topic for topic, _, _ in bench.sent] == [LIST_TOPIC]
 
@@ -191,7 +191,7 @@ def test_an_answer_of_an_earlier_connection_is_passed_over(bench: Bench) -> None
     bench.open()
     bench.window.close()
     bench.window.acked(Acked(1, 0, "Success"))
-    assert bench.window.settled() == ([], [])
+    assert bench.window.settled() == ([], [], [])
 
 
 def test_the_payload_of_a_row_is_what_the_journal_made(bench: Bench) -> None:
@@ -223,3 +223,57 @@ def test_rows_in_flight_are_not_sent_again_when_a_held_topic_is_taken(bench: Ben
     assert bench.fill() == [WIRING]
     bench.answer(WIRING)
     assert bench.fill() == []
+
+
+def lose_connection(bench: Bench) -> None:
+    bench.window.lost()
+    bench.open(4, {"online": b"online"})
+
+
+def test_after_a_lost_connection_one_message_at_a_time_is_sent_until_the_suspect_is_through(bench: Bench) -> None:
+    for rev in range(8):
+        bench.commit("wiring", rev)
+    bench.open(4, {"online": b"online"})
+    bench.answer("online")
+    lose_connection(bench)
+    assert bench.window.in_flight == 1
+    bench.answer("online")
+    assert bench.fill() == [WIRING]
+    bench.answer(WIRING)
+    bench.fill()
+    assert bench.window.in_flight == 4
+
+
+def test_a_message_that_costs_three_connections_is_not_sent_again_on_any_topic(bench: Bench) -> None:
+    bench.commit("wiring")
+    owed = {"online": b"online", WIRING_STATE: bench.journal.retained()[0].payload}
+    bench.open(4, owed)
+    for _ in range(3):
+        bench.answer("online")
+        bench.fill()
+        bench.window.lost()
+        bench.open(4, owed)
+    bench.answer_all()
+    assert bench.journal.outbox.dead_letters == 2, "the event and the state"
+    assert bench.journal.depth() == 0
+
+
+def test_rows_that_are_renumbered_are_sent_again_and_late_answers_remove_nothing(bench: Bench) -> None:
+    bench.commit("wiring")
+    bench.open()
+    bench.window.renumbered()
+    for code in (0, NOT_AUTHORISED, TOO_LARGE):
+        bench.answer(next(iter(bench.window._flight.values())).topic, code)
+    assert bench.journal.depth() == 3
+    bench.now = 100.0
+    bench.fill()
+    bench.answer_all()
+    assert bench.journal.depth() == 0
+
+
+def test_an_emptied_topic_is_told_once_the_broker_has_taken_it(bench: Bench) -> None:
+    bench.open(4, {"a": b"", "b": b"1"})
+    assert bench.window.settled().emptied == []
+    for mid in (1, 2):
+        bench.window.acked(Acked(mid, 0, "Success"))
+    assert bench.window.settled().emptied == ["a"]

@@ -1,4 +1,8 @@
-"""Delivery: the one thread that waits for brokers and disks, so that nobody else has to."""
+"""Delivery: the one thread that waits for brokers and disks, so that nobody else has to.
+
+A session at the broker ends with its connection. So a command that was sent while the daemon was away is lost, and that
+is meant: an acknowledgement of yesterday must not quiet an alert of today. Whoever commands waits for the reply.
+"""
 
 import logging
 import queue
@@ -7,16 +11,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
+from phasewatch.adapters.journal import Journal
+from phasewatch.adapters.ledger import Ledger, Questions
 from phasewatch.adapters.link import Link
-from phasewatch.adapters.messages import Change, DeliveryConfig, DeliveryStatus, Restored, Row
+from phasewatch.adapters.live_topics import LiveTopics
+from phasewatch.adapters.messages import Change, DeliveryConfig, DeliveryStatus, Restored
 from phasewatch.adapters.mqtt import OFFLINE, ONLINE, Acked, Arrived, Closed, Connection, Opened, Signal, base_topic
-from phasewatch.adapters.safe_journal import SafeJournal
+from phasewatch.adapters.suspicion import blames_message
 from phasewatch.adapters.window import Window
+from phasewatch.alerts.evidence import Evidence
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -38,23 +49,27 @@ class Delivery:
     ) -> None:
         self.status = DeliveryStatus()
         self.messages: queue.Queue[Arrived] = queue.Queue(maxsize=1000)
-        """What subscriptions bring; more than it holds is thrown away."""
+        """What subscriptions bring; more than it holds is thrown away. What is sent while nobody is connected is lost:
+        an acknowledgement that comes hours late must not act."""
+        self.arrived: Callable[[], None] | None = None
+        """Called in the thread of delivery when something is in `messages`."""
         self._config, self._monotonic = config, monotonic
         self._list_topic = f"{base_topic(config.site)}/alerts"
         self._availability = f"{base_topic(config.site)}/availability"
         self._heard_at = monotonic()
-        self._journal: SafeJournal
+        self._ledger: Ledger
         self._last_error: str | None = None
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._fresh: dict[str, bytes] = {}
-        self._live: dict[str, bytes] = {}
+        self._live, self._questions = LiveTopics(), Questions()
+        self._cut = False
+        """Whether we gave the connection up ourselves."""
         self._subscriptions: list[str] = []
         self._todo: deque[Callable[[], None]] = deque()
-        self._changes: list[Change] = []
         self._deadline: float | None = None
         self._link = Link(config, self._receive, monotonic, jitter)
-        self._window = Window(self._pending, self._link.new_backoff, monotonic)
+        self._window = Window(
+            lambda limit, after: self._ledger.pending(limit, after), self._link.new_backoff, monotonic
+        )
         self._restored: queue.SimpleQueue[Restored] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
@@ -67,27 +82,53 @@ class Delivery:
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Journal changes in one transaction, then deliver their events and states."""
-        self._inbox.put(partial(self._changes.extend, tuple(changes)))
+        self._put(lambda ledger: ledger.add_changes(tuple(changes)))
 
     def remember(self, records: Mapping[str, str]) -> None:
         """Journal records of alerts that have nothing to tell yet, such as a running timer."""
-        self._inbox.put(partial(self._remember, dict(records)))
+        kept = dict(records)
+        self._put(lambda ledger: ledger.remember(kept, self._window))
 
     def forget(self, keys: Sequence[str]) -> None:
         """Remove alerts that are no longer configured, here and at the broker."""
-        self._inbox.put(partial(self._forget, tuple(keys)))
+        gone = tuple(keys)
+        self._put(lambda ledger: ledger.forget(gone, self._window))
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Publish a live retained topic: the newest payload wins, and it never touches the disk."""
-        with self._lock:
-            first = not self._fresh
-            self._fresh[topic] = payload
-        if first:
-            self._inbox.put(self._take_fresh)
+        """Publish a live retained topic: the newest payload wins, and only that there is such a topic is journaled."""
+        if self._live.publish(topic, payload):
+            self._put(lambda ledger: ledger.take_fresh(self._window))
 
     def unpublish(self, topic: str) -> None:
-        """Empty a live retained topic."""
+        """Empty a live retained topic for good: it is owed to the brokers, over restarts, until one has emptied it."""
         self.publish(topic, b"")
+
+    def say(self, topic: str, payload: bytes) -> None:
+        """Publish a message once, not retained, to whoever listens now: the answer to a command."""
+        self._inbox.put(lambda: self._window.say(topic, payload))
+
+    def resync(self) -> None:
+        """Publish everything retained again."""
+        self._put(lambda ledger: self._window.owe(ledger.owed()))
+
+    def keep_evidence(self, found: Sequence[Evidence]) -> None:
+        """Journal the evidence of alerts."""
+        if found:
+            kept = tuple(found)
+            self._put(lambda ledger: ledger.keep_evidence(kept))
+
+    def ask(self, work: Callable[[Journal], T]) -> Future[T]:
+        """Read the journal in the thread that owns it: keep it short, nothing is delivered meanwhile.
+
+        The future is cancelled when delivery ends before.
+        """
+        future: Future[T] = Future()
+        if self._questions.add(future):
+            future.add_done_callback(self._questions.remove)
+            self._put(lambda ledger: ledger.answer(work, future, self._window))
+        else:
+            future.cancel()
+        return future
 
     def subscribe(self, topic: str) -> None:
         """Bring what arrives on a topic to `messages`, now and after every connect."""
@@ -99,25 +140,29 @@ class Delivery:
         self._thread.join(timeout_s + 2 * _FAREWELL_S + 2)
         return not self._thread.is_alive()
 
+    def _put(self, work: Callable[[Ledger], None]) -> None:
+        self._inbox.put(lambda: work(self._ledger))
+
     # The thread
 
     def _run(self) -> None:
-        self._journal = SafeJournal(self._config.directory, self._config.site, self._list_topic, self._config.bounds)
-        self._restored.put(self._journal.on(lambda journal: Restored(journal.uuid, journal.records())))
+        self._ledger = Ledger(self._config, self._list_topic, self._monotonic, self._live, self._complain)
+        self._restored.put(self._ledger.restore())
         while not self._finished():
             try:
                 self._turn(self._wait_s())
             except Exception as error:
                 # A fault of one turn must not end delivery; the pause keeps it from eating the processor.
                 _log.exception("delivery: a turn failed")
-                self._last_error = repr(error)
+                self._complain(repr(error))
                 threading.Event().wait(self._config.shortest_pause_s)
         self._farewell()
 
     def _turn(self, wait_s: float) -> None:
         self._take(wait_s)
-        self._write_changes()
-        self._settle()
+        self._ledger.write_changes(self._window)
+        self._ledger.settle(self._window)
+        self._ledger.tend(self._window)
         self._mind_connection()
         if self._sends:
             self._window.fill(self._connection.publish)
@@ -145,66 +190,33 @@ class Delivery:
         assert self._link.connection is not None  # noqa: S101  asked only while `_sends`
         return self._link.connection
 
+    def _complain(self, error: str) -> None:
+        self._last_error = error
+
     def _report(self) -> None:
-        dropped, dead_letters = self._journal.on(lambda journal: journal.counts())
+        outbox, journal, tally = self._ledger.outbox(), self._ledger.journal, self._ledger.tally
         connection = self._link.connection if self._sends else None
+        if outbox.drops.total() != self.status.dropped:
+            self.status = replace(self.status, dropped=outbox.drops.total(), dropped_by=outbox.dropped_by())
         self.status = replace(
             self.status,
             connected=connection is not None,
             url=str(connection.broker) if connection else None,
             protocol=connection.protocol if connection else None,
             rejects_visible=connection is None or connection.protocol == "5",
-            outbox_depth=self._journal.on(lambda journal: journal.depth()),
-            dropped=dropped,
-            dead_letters=dead_letters,
+            outbox_depth=outbox.depth,
+            stranded=journal.stranded,
+            dead_letters=outbox.dead_letters,
+            delivered=tally.delivered,
+            latency=tally.latency(),
+            connects=tally.connects,
+            refused=self._window.refused,
             held=self._window.held(),
             last_error=self._window.last_refusal or self._last_error,
-            degraded=self._journal.degraded,
-            set_aside=self._journal.set_aside,
+            degraded=journal.degraded,
+            set_aside=journal.set_aside,
             turns=self.status.turns + 1,
         )
-
-    # The journal
-
-    def _pending(self, limit: int, after: int) -> list[Row]:
-        return self._journal.on(lambda journal: journal.pending(limit, after))
-
-    def _write_changes(self) -> None:
-        try:
-            self._commit(self._changes)
-        except Exception:
-            # One change that cannot be written must not keep the others from it.
-            for change in self._changes:
-                self._commit_alone(change)
-        self._changes.clear()
-
-    def _commit(self, changes: Sequence[Change]) -> None:
-        self._window.overtaken(self._journal.on(lambda journal: journal.commit(changes)))
-
-    def _commit_alone(self, change: Change) -> None:
-        try:
-            self._commit([change])
-        except Exception as error:
-            _log.exception("journal: a change of %s cannot be written", change.key)
-            self._last_error = f"a change of {change.key} is lost: {error!r}"
-
-    def _remember(self, records: dict[str, str]) -> None:
-        self._write_changes()
-        self._journal.on(lambda journal: journal.remember(records))
-
-    def _forget(self, keys: tuple[str, ...]) -> None:
-        self._write_changes()
-        self._window.overtaken(self._journal.on(lambda journal: journal.forget(keys)))
-
-    def _settle(self) -> None:
-        accepted, poison = self._window.settled()
-        self._journal.on(lambda journal: journal.delivered(accepted))
-        for number, reason in poison:
-            self._bury(number, reason)
-
-    def _bury(self, number: int, reason: str) -> None:
-        _log.error("delivery: a message can never be delivered: %s", reason)
-        self._journal.on(lambda journal: journal.dead_letter(number, reason))
 
     # The connection
 
@@ -227,21 +239,24 @@ class Delivery:
             case Arrived():
                 with suppress(queue.Full):
                     self.messages.put_nowait(signal)
+                if self.arrived is not None:
+                    self.arrived()
 
     def _on_opened(self, connection: Connection, opened: Opened) -> None:
         _log.info("delivery: connected to %s, MQTT %s", connection.broker, connection.protocol)
-        self._heard_at, self._last_error = self._monotonic(), None
+        self._heard_at, self._last_error, self._cut = self._monotonic(), None, False
+        self._ledger.tally.connects += 1
         for topic in self._subscriptions:
             connection.subscribe(topic)
-        retained = self._journal.on(lambda journal: journal.retained())
-        states = {message.topic: message.payload for message in retained}
-        self._window.open(opened, {self._availability: ONLINE} | states | self._live)
+        self._window.open(opened, {self._availability: ONLINE} | self._ledger.owed())
 
     def _on_closed(self, connection: Connection, closed: Closed) -> None:
         error = f"{connection.broker}: {closed.reason}"
         if error != self._last_error:
             _log.warning("delivery: %s", error)
         self._last_error = error
+        if blames_message(closed) and not self._cut:
+            self._window.lost()
         self._window.close()
         self._link.lost(closed)
 
@@ -250,7 +265,7 @@ class Delivery:
             self._heard_at = self._monotonic()
         patience_s = self._patience_s()
         if self._link.connection and patience_s is not None and patience_s <= 0:
-            self._heard_at = self._monotonic()
+            self._heard_at, self._cut = self._monotonic(), True
             self._link.connection.cut()
 
     def _patience_s(self) -> float | None:
@@ -259,12 +274,6 @@ class Delivery:
             return None
         limit_s = self._config.ack_timeout_s if self._sends else self._config.answer_timeout_s
         return self._heard_at + limit_s - self._monotonic()
-
-    def _take_fresh(self) -> None:
-        with self._lock:
-            fresh, self._fresh = self._fresh, {}
-        self._live |= fresh
-        self._window.owe(fresh)
 
     def _subscribe(self, topic: str) -> None:
         self._subscriptions.append(topic)
@@ -282,7 +291,7 @@ class Delivery:
         if self._monotonic() >= self._deadline:
             return True
         # What is on the disk can wait for the next start; what is only in memory cannot.
-        return self._window.idle if self._sends else self._journal.degraded is None
+        return self._window.idle if self._sends else self._ledger.journal.degraded is None
 
     def _farewell(self) -> None:
         if self._sends and self._window.free:
@@ -292,4 +301,5 @@ class Delivery:
                 self._turn(0.05)
         if self._link.connection:
             self._link.connection.close(_FAREWELL_S)
-        self._journal.close()
+        self._ledger.journal.close()
+        self._questions.end()

@@ -20,10 +20,12 @@ def boot_id() -> str | None:
         return None
 
 
-def clock_synchronised() -> bool:
-    """Return whether something keeps the clock right, as the kernel or systemd-timesyncd says."""
+def clock_synchronised() -> bool | None:
+    """Return whether something keeps the clock right, as the kernel or systemd-timesyncd says; None: nobody knows."""
     try:
         state: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
     except (OSError, AttributeError):
         state = -1
-    return state < _TIME_ERROR if state >= 0 else _TIMESYNCD.exists()
+    if state >= 0:
+        return state < _TIME_ERROR
+    return _TIMESYNCD.exists() if _TIMESYNCD.parent.exists() else None

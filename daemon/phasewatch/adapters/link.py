@@ -107,4 +107,13 @@ class Link:
 def _login(config: DeliveryConfig) -> Login:
     will_topic = f"{base_topic(config.site)}/availability"
     client_id = f"phasewatch-{config.site}"
-    return Login(client_id, will_topic, config.username, config.password, config.ca_file, config.keepalive_s)
+    return Login(
+        client_id,
+        will_topic,
+        config.username,
+        config.password,
+        config.ca_file,
+        config.keepalive_s,
+        config.client_cert_file,
+        config.client_key_file,
+    )

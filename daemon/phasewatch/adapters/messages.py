@@ -14,7 +14,17 @@ class Bounds:
 
     max_rows: int = 100_000
     """Rows of the outbox; beyond it the oldest events of the least severity are dropped and counted."""
+    max_age_s: float = 30 * 86400.0
+    """Running time that an event of high or critical severity waits at most; a medium one waits half of it, a low one a
+    quarter. No clock is asked: only time in which the daemon ran, and could have delivered the event, counts."""
     max_bytes: int = 256 * 1024 * 1024
+    """Of the whole file. At the bound the oldest history goes first, then evidence, then events of least severity."""
+    max_events: int = 10_000
+    """History: the newest events, delivered or not."""
+    max_event_bytes: int = 64 * 1024 * 1024
+    max_evidence: int = 500
+    """Alerts whose evidence is kept."""
+    max_evidence_bytes: int = 16 * 1024 * 1024
     ballast_bytes: int = 256 * 1024
     """Size of the file that is given up when the disk is full, so that the journal can still be emptied."""
 
@@ -53,6 +63,8 @@ class Row(NamedTuple):
     topic: str
     payload: bytes
     retain: bool
+    committed_s: float = 0.0
+    """Running time of the journal when the row was written."""
 
 
 class Alert(NamedTuple):
@@ -76,6 +88,8 @@ class DeliveryConfig:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
     bounds: Bounds = DEFAULT_BOUNDS
     shortest_pause_s: float = 1.0
     longest_pause_s: float = 60.0
@@ -93,6 +107,22 @@ class Restored(NamedTuple):
 
     uuid: str
     records: dict[str, str]
+    announced: frozenset[str] = frozenset()
+    """Live retained topics of the last run: `unpublish` those that this run does not publish any more."""
+
+
+LATENCY_BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, math.inf)
+
+
+class Latency(NamedTuple):
+    """How long rows took from their commit to the broker's acknowledgement."""
+
+    counts: tuple[int, ...] = (0,) * len(LATENCY_BOUNDS_S)
+    """Rows of each bucket, up to the bound in `LATENCY_BOUNDS_S` and beyond the one before."""
+    sum_s: float = 0.0
+
+
+NO_LATENCY: Final = Latency()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +136,18 @@ class DeliveryStatus:
     """False on a 3.1.1 connection, where a broker acknowledges what it throws away."""
     outbox_depth: int = 0
     dropped: int = 0
+    """Events ever given up before they were delivered; counts on over restarts."""
+    dropped_by: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The same by reason (`rows`, `bytes`, `age`, `disk`, `earlier`) and severity."""
+    stranded: int = 0
+    """Rows on the failed disk that memory could not take; delivered when the disk is back."""
     dead_letters: int = 0
+    delivered: int = 0
+    """Rows that a broker acknowledged in this run."""
+    latency: Latency = NO_LATENCY
+    connects: int = 0
+    refused: int = 0
+    """Messages that a broker refused in this run; one may be refused many times."""
     held: tuple[str, ...] = ()
     """Topics that the broker refuses for now; their rows wait."""
     last_error: str | None = None

@@ -13,9 +13,11 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+
+from phasewatch.adapters.tls import mistrust, tls_context
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -82,6 +84,9 @@ class Login:
     ca_file: Path | None = None
     """Certificates to trust instead of the system's."""
     keepalive_s: int = 30
+    client_cert_file: Path | None = None
+    """Our certificate, for a broker that asks for one; its key may stand in the same file."""
+    client_key_file: Path | None = None
 
 
 class Stage(StrEnum):
@@ -206,6 +211,7 @@ class Connection:
         client.will_set(self._login.will_topic, OFFLINE, qos=1, retain=True)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_publish, client.on_message = self._on_publish, self._on_message
+        client.on_log = self._on_log
         # With this hook set, only our thread writes to the socket; without it, so does every caller of publish.
         client.on_socket_register_write = lambda *_: None
         return client
@@ -213,10 +219,13 @@ class Connection:
     def _live(self) -> None:
         try:
             if self.broker.tls:
-                self._client.tls_set_context(ssl.create_default_context(cafile=self._login.ca_file))
+                login = self._login
+                self._client.tls_set_context(tls_context(login.ca_file, login.client_cert_file, login.client_key_file))
             self._client.connect(self.broker.host, self.broker.port, self._login.keepalive_s)
             self._stage = Stage.UNANSWERED
             self._drive()
+        except ssl.SSLCertVerificationError as error:
+            self._reason = mistrust(error)
         except Exception as error:
             self._reason = self._reason or str(error) or type(error).__name__
         finally:
@@ -253,11 +262,18 @@ class Connection:
             rc = self._client.loop_write()
         return not (rc or self._client.loop_misc())
 
+    def _on_log(self, _c: Client, _u: Any, level: int, text: str) -> None:
+        # A server that does not believe us says so behind the handshake, and the library tells only its log.
+        if level == LogLevel.MQTT_LOG_ERR and "[SSL" in text:
+            alert = text.partition("] ")[2].partition(" (_ssl")[0] or text
+            self._stage, self._reason = Stage.UNREACHED, f"the broker ended TLS: {alert}"
+
     def _on_connect(self, _c: Client, _u: Any, _f: ConnectFlags, code: ReasonCode, told: Properties | None) -> None:
         if code.is_failure:
             self._stage, self._code, self._reason = Stage.REFUSED, code.value, f"refused: {code}"
             return
         self._stage = Stage.OPEN
+        self._client.on_log = None  # from here on it would cost every message
         window = min(WINDOW, getattr(told, "ReceiveMaximum", WINDOW))
         self._sink(self, Opened(window, getattr(told, "MaximumPacketSize", None)))
 

@@ -1,16 +1,24 @@
-"""One SQLite file with one connection in one thread: transactions, room on the disk, and damaged files set aside."""
+"""One SQLite file with one connection in one thread: transactions, room on the disk, and damaged files set aside.
+
+The scheme of the file is a list of steps, each a list of statements. A new file takes all of them, an older one those
+it has not taken yet, in one transaction: a step that is interrupted leaves the file as it was.
+"""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
+Steps = Sequence[Iterable[str]]
+"""Statements that bring a file from one version to the next; the first step begins with an empty file."""
+
 LOCK_TIMEOUT_S = 2.0
 """A journal that another process holds for longer counts as taken."""
 
+_BALLAST: Final = "ballast"
 _PAGE_BYTES: Final = 4096
 _WAL_BYTES: Final = 4 * 1024 * 1024
 
@@ -29,21 +37,21 @@ class Store:
         self.restore_ballast()
 
     @classmethod
-    def in_memory(cls, schema: Sequence[str], max_bytes: int) -> "Store":
-        return cls(_connect(":memory:", schema, max_bytes))
+    def in_memory(cls, steps: Steps, max_bytes: int) -> "Store":
+        return cls(_connect(":memory:", steps, max_bytes))
 
     @classmethod
-    def open(cls, path: Path, schema: Sequence[str], max_bytes: int, ballast_bytes: int) -> "Store":
-        """Open or create the file; a damaged one is renamed and a new one begun.
+    def open(cls, path: Path, steps: Steps, max_bytes: int, ballast_bytes: int) -> "Store":
+        """Open, create or bring up to date the file; a damaged one is renamed and a new one begun.
 
-        Raises: JournalError when there cannot be such a file.
+        Raises: JournalError when there cannot be such a file, or a newer phasewatch wrote it.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            db, kept = _connect_or_replace(path, schema, max_bytes)
+            db, kept = _connect_or_replace(path, steps, max_bytes)
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{path}: {error}; give the daemon a state directory that it can write to") from error
-        store = cls(db, path.with_name("ballast"), ballast_bytes)
+        store = cls(db, path.with_name(_BALLAST), ballast_bytes)
         store.set_aside = kept
         return store
 
@@ -63,16 +71,20 @@ class Store:
                 f"the journal cannot be read: {error}; look at the disk of the state directory"
             ) from error
 
-    def salvage(self, sql: str) -> list[tuple[Any, ...]]:
+    def salvage(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows that can still be read, up to the first damage."""
         rows: list[tuple[Any, ...]] = []
         with suppress(sqlite3.Error):
-            rows.extend(self._db.execute(sql))
+            rows.extend(self._db.execute(sql, values))
         return rows
 
     def change(self, sql: str, *values: object) -> int:
         """Execute one statement of a `write`; return how many rows it touched."""
         return self._db.execute(sql, values).rowcount
+
+    def take(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Execute one statement of a `write`; return the rows that it names."""
+        return self._db.execute(sql, values).fetchall()
 
     def change_many(self, sql: str, values: Sequence[Sequence[object]]) -> None:
         """Execute one statement of a `write` for each row of values."""
@@ -131,40 +143,56 @@ class Store:
         return False
 
 
-def _connect_or_replace(path: Path, schema: Sequence[str], max_bytes: int) -> tuple[sqlite3.Connection, Path | None]:
+def _connect_or_replace(path: Path, steps: Steps, max_bytes: int) -> tuple[sqlite3.Connection, Path | None]:
     try:
-        return _connect(str(path), schema, max_bytes), None
+        return _connect(str(path), steps, max_bytes), None
     except sqlite3.DatabaseError as error:
+        if _has_code(error, sqlite3.SQLITE_FULL) and path.with_name(_BALLAST).exists():
+            path.with_name(_BALLAST).unlink()
+            return _connect(str(path), steps, max_bytes), None
         if not _has_code(error, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise
     kept = _set_aside(path)
-    return _connect(str(path), schema, max_bytes), kept
+    return _connect(str(path), steps, max_bytes), kept
 
 
-def _connect(path: str, schema: Sequence[str], max_bytes: int) -> sqlite3.Connection:
+def _connect(path: str, steps: Steps, max_bytes: int) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None)
     # Exclusive: two daemons on one state directory would give the same `seq` twice.
     pragmas = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={_WAL_BYTES}")
     try:
-        for pragma in (*pragmas, f"max_page_count={max(32, max_bytes // _PAGE_BYTES)}"):
+        for pragma in pragmas:
             db.execute(f"PRAGMA {pragma}")
-        _prepare(db, schema)
+        _check(db)
+        _climb(db, path, steps)
+        # Last, so that a file at its bound can still take a step.
+        db.execute(f"PRAGMA max_page_count={max(32, max_bytes // _PAGE_BYTES)}")
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _prepare(db: sqlite3.Connection, schema: Sequence[str]) -> None:
-    db.execute("BEGIN IMMEDIATE")
-    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-        for statement in schema:
-            db.execute(statement)
-    db.execute("COMMIT")
+def _check(db: sqlite3.Connection) -> None:
     if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         error = sqlite3.DatabaseError("database disk image is malformed")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
+
+
+def _climb(db: sqlite3.Connection, path: str, steps: Steps) -> None:
+    """Take the steps that the file lacks, in one transaction."""
+    db.execute("BEGIN IMMEDIATE")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(steps):
+        mend = "run that one again, or move the file away to begin a new journal"
+        raise JournalError(f"{path} has schema {version} of a newer phasewatch, this one knows {len(steps)}; {mend}")
+    for step in steps[version:]:
+        for statement in step:
+            db.execute(statement)
+    if version < len(steps):
+        db.execute(f"PRAGMA user_version={len(steps)}")
+    db.execute("COMMIT")
 
 
 def _has_code(error: sqlite3.Error, *codes: int) -> bool:

@@ -36,6 +36,10 @@ class Notifier:
         """Say that the daemon is alive; return whether systemd could be told."""
         return self._send("WATCHDOG=1")
 
+    def reloading(self, monotonic_s: float) -> bool:
+        """Say that another configuration is being taken over; `ready()` ends that. Return whether systemd was told."""
+        return self._send(f"RELOADING=1\nMONOTONIC_USEC={monotonic_s * 1e6:.0f}")
+
     def stopping(self) -> bool:
         """Say that the stop has begun; return whether systemd could be told."""
         return self._send("STOPPING=1")

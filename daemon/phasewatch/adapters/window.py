@@ -12,12 +12,15 @@ from typing import Final, NamedTuple
 from phasewatch.adapters.link import Backoff
 from phasewatch.adapters.messages import Row
 from phasewatch.adapters.mqtt import FAILURE, Acked, Opened
+from phasewatch.adapters.suspicion import Suspicion
 
 POISON: Final = frozenset({0x90, 0x95, 0x99})
 """Reason codes for a message that will be refused for ever: topic, size or form."""
 
 _HEADER_BYTES: Final = 16
 _READ_AHEAD: Final = 64
+_NO_ROW: Final = 0
+"""Number of a message in flight that has no row, or whose row has another number now."""
 
 
 class Sent(NamedTuple):
@@ -26,6 +29,18 @@ class Sent(NamedTuple):
     topic: str
     payload: bytes
     number: int | None
+    committed_s: float = 0.0
+
+
+class Settled(NamedTuple):
+    """What has become of messages."""
+
+    accepted: list[Sent]
+    """Rows that the broker has."""
+    poison: list[tuple[int, str]]
+    """Rows that it will never take, and why."""
+    emptied: list[str]
+    """Retained topics that it has emptied."""
 
 
 @dataclass(slots=True)
@@ -47,36 +62,56 @@ class Window:
         self._pending, self._pause, self._monotonic = pending, pause, monotonic
         self._max_packet_bytes: int | None = None
         self._owed: dict[str, bytes] = {}
+        self._said: deque[Sent] = deque()
         self._overtaken: set[str] = set()
         self._rows: deque[Row] = deque()
         self._after = 0
         self._flight: dict[int, Sent] = {}
         self._holds: dict[str, Hold] = {}
-        self._accepted: list[int] = []
-        self._poison: list[tuple[int, str]] = []
+        self._settled = Settled([], [], [])
+        self._suspicion, self._whole_size = Suspicion(), 0
         self.size = 0
         """Messages that may be in flight; 0 while there is no connection."""
         self.last_refusal: str | None = None
+        self.refused = 0
+        """Messages that a broker refused, ever."""
 
     def open(self, opened: Opened, owed: Mapping[str, bytes]) -> None:
         """Begin on a new connection: everything retained is owed again, and the outbox starts from its head."""
         self.close()
-        self.size, self._max_packet_bytes = opened.window, opened.max_packet_bytes
+        self._whole_size, self._max_packet_bytes = opened.window, opened.max_packet_bytes
+        self.size = self._careful_size()
         self._owed = dict(owed)
 
     def close(self) -> None:
         """End with a connection: nobody knows what became of the messages in flight."""
-        self.size, self.last_refusal = 0, None
+        self.size, self._whole_size, self.last_refusal = 0, 0, None
         self._owed.clear()
+        self._said.clear()
         self._overtaken.clear()
         self._flight.clear()
         self._holds.clear()
+        self._rewind()
+
+    def lost(self) -> None:
+        """Take note that the broker closed the connection, perhaps for what is in flight; then `close`."""
+        self._suspicion.lost(next((sent.payload for sent in self._flight.values()), None))
+        self.close()
+
+    def renumbered(self) -> None:
+        """Begin again with the outbox, whose rows have other numbers now: what is in flight is sent again."""
+        self._flight = {mid: _orphan(sent) for mid, sent in self._flight.items()}
         self._rewind()
 
     def owe(self, topics: Mapping[str, bytes]) -> None:
         """Send these retained topics on this connection, the newest payload of each."""
         if self.size:
             self._owed |= topics
+
+    def say(self, topic: str, payload: bytes) -> None:
+        """Send a message once, not retained, to whoever listens now; without a connection nobody does."""
+        if self.size:
+            self._said.append(Sent(topic, payload, _NO_ROW))
 
     def overtaken(self, topics: Iterable[str]) -> None:
         """Owe these topics no more: a newer state of each now waits in the outbox, and must stay the last one."""
@@ -95,7 +130,9 @@ class Window:
     @property
     def idle(self) -> bool:
         """Whether nothing is left to send or to wait for, apart from held topics."""
-        return not self._flight and not self._accepted and self._next_owed() is None and self._next_row() is None
+        settled = not self._settled.accepted and not self._settled.emptied
+        under_way = self._flight or self._said
+        return not under_way and settled and self._next_owed() is None and self._next_row() is None
 
     def held(self) -> tuple[str, ...]:
         """Return the topics that the broker refuses for now."""
@@ -109,6 +146,8 @@ class Window:
     def fill(self, publish: Callable[[str, bytes, bool], int]) -> None:
         """Send as much as the window takes."""
         self._try_held()
+        while self._said and self.free > 0:
+            self._send(publish, self._said.popleft(), retain=False)
         sent = True
         while sent and self.free > 0:
             sent = self._send_owed(publish)
@@ -120,6 +159,7 @@ class Window:
         sent = self._flight.pop(ack.mid, None)
         if sent is None:
             return
+        self.refused += ack.code >= FAILURE
         if ack.code < FAILURE:
             self._accept(sent)
         elif ack.code in POISON:
@@ -127,23 +167,29 @@ class Window:
         else:
             self._refuse(sent, ack.reason)
 
-    def settled(self) -> tuple[list[int], list[tuple[int, str]]]:
-        """Return and forget the rows that were accepted, and those that never will be, with the reason."""
-        settled = self._accepted, self._poison
-        self._accepted, self._poison = [], []
+    def settled(self) -> Settled:
+        """Return and forget what has become of messages."""
+        settled, self._settled = self._settled, Settled([], [], [])
         return settled
 
     def _accept(self, sent: Sent) -> None:
-        if sent.number is not None:
-            self._accepted.append(sent.number)
+        self._suspicion.acked(sent.payload)
+        self.size = self._careful_size()
+        if sent.number:
+            self._settled.accepted.append(sent)
+        elif sent.number is None and not sent.payload:
+            self._settled.emptied.append(sent.topic)
         if self._holds.pop(sent.topic, None):
             self.last_refusal = None
             self._rewind()
 
+    def _careful_size(self) -> int:
+        return min(1, self._whole_size) if self._suspicion.careful else self._whole_size
+
     def _bury(self, sent: Sent, reason: str) -> None:
         self.last_refusal = f"{sent.topic}: {reason}"
-        if sent.number is not None:
-            self._poison.append((sent.number, reason))
+        if sent.number:
+            self._settled.poison.append((sent.number, reason))
 
     def _refuse(self, sent: Sent, reason: str) -> None:
         self.last_refusal = f"{sent.topic}: {reason}"
@@ -199,7 +245,7 @@ class Window:
         if row is None:
             return False
         self._rows.popleft()
-        self._send(publish, Sent(row.topic, row.payload, row.number), retain=row.retain)
+        self._send(publish, Sent(row.topic, row.payload, row.number, row.committed_s), retain=row.retain)
         return True
 
     def _send(self, publish: Callable[[str, bytes, bool], int], sent: Sent, *, retain: bool) -> None:
@@ -207,7 +253,14 @@ class Window:
         if self._max_packet_bytes is not None and size > self._max_packet_bytes:
             self._bury(sent, f"{size} bytes, the broker takes {self._max_packet_bytes}")
             return
+        if self._suspicion.condemned(sent.payload):
+            self._bury(sent, f"{size} bytes, and the broker drops the connection for it")
+            return
         try:
             self._flight[publish(sent.topic, sent.payload, retain)] = sent
         except ValueError as error:
             self._bury(sent, str(error))
+
+
+def _orphan(sent: Sent) -> Sent:
+    return sent if sent.number is None else sent._replace(number=_NO_ROW)
