@@ -184,8 +184,13 @@ class Seen(NamedTuple):
 class Subscriber:
     """Everything published at a broker, in the order of arrival."""
 
+    judge: Callable[[str, bytes], str | None] | None = None
+    """Says what is wrong with a message, if anything; whoever sets it has every subscriber look."""
+
     def __init__(self, url: str, *, version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5) -> None:
         self.seen: list[Seen] = []
+        self.wrong: list[str] = []
+        """What `judge` found."""
         self._subscribed = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
         self._client.reconnect_delay_set(1, 1)
@@ -199,6 +204,9 @@ class Subscriber:
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         self.seen.append(Seen(message.topic, bytes(message.payload), message.retain))
+        judge = type(self).judge
+        found = judge(message.topic, bytes(message.payload)) if judge else None
+        self.wrong += [found] if found else []
 
     def payloads(self, topic_part: str) -> list[bytes]:
         """Return the payloads of the topics that contain a text."""
@@ -207,6 +215,10 @@ class Subscriber:
     def newest(self) -> dict[str, bytes]:
         """Return the newest payload of every topic."""
         return {seen.topic: seen.payload for seen in list(self.seen)}
+
+    def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish something, as an operator or Home Assistant does."""
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -220,3 +232,4 @@ def subscriber(url: str, version: MQTTProtocolVersion = MQTTProtocolVersion.MQTT
         yield listener
     finally:
         listener.close()
+    assert listener.wrong == [], listener.wrong

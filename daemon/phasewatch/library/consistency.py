@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from phasewatch.meters.endpoint import Endpoint
 from phasewatch.meters.profile import Profile
-from phasewatch.rules.catalogue import BUS_RULES
+from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES
 from phasewatch.settings import Site
 
 
@@ -63,8 +63,9 @@ def _points(site: Site) -> Iterator[str]:
     for name, point in site.points.items():
         if name not in known:
             yield f"points.{name}: no meter has this point; known: {', '.join(sorted(known))}"
-        for rule in sorted(BUS_RULES.keys() & point.rules.model_fields_set):
-            yield f"points.{name}.rules.{rule}: this rule judges a bus, not a point; set it under rules"
+        for what, rules in (("a bus", BUS_RULES), ("the daemon", DAEMON_RULES)):
+            for rule in sorted(rules.keys() & point.rules.model_fields_set):
+                yield f"points.{name}.rules.{rule}: this rule judges {what}, not a point; set it under rules"
     for name in sorted(known & meters):
         if any(meter.name == name and meter.point_name != name for _, meter in site.meters()):
             yield f"points: {name} is the name of a point and of a meter of another point; rename one"
@@ -75,7 +76,8 @@ def same_units(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
     for b, bus in enumerate(site.buses):
         seen: dict[int, str] = {}
         for m, meter in enumerate(bus.meters):
-            unit_id = profiles[meter.profile].unit_id if meter.unit_id is None else meter.unit_id
+            delivered = profiles[meter.profile].unit_id_on(serial_line=bus.endpoint.serial_line)
+            unit_id = delivered if meter.unit_id is None else meter.unit_id
             if unit_id in seen:
                 path = f"buses[{b}].meters[{m}].unit_id"
                 yield f"{path}: unit {unit_id} is already {seen[unit_id]} on this bus; one unit, one meter"

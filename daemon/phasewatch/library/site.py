@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.words import Messages
+from phasewatch.library.broker_doubts import broker_doubts
 from phasewatch.library.consistency import nothing_to_read, problems, same_units
 from phasewatch.library.shipped import load_limits, load_messages, load_profile
 from phasewatch.library.validation import LibraryError, validation_lines
@@ -35,8 +36,14 @@ class LoadedSite:
         return self.profiles[meter.profile]
 
     def unit_id_of(self, meter: MeterSettings) -> int:
-        """Return the unit id of a meter: its own, or its profile's."""
-        return self.profile_of(meter).unit_id if meter.unit_id is None else meter.unit_id
+        """Return the unit id of a meter: its own, or its profile's for this sort of bus."""
+        profile = self.profile_of(meter)
+        if meter.unit_id is not None:
+            return meter.unit_id
+        if profile.tcp_unit_id is None:
+            return profile.unit_id
+        bus = next(bus for bus, one in self.site.meters() if one.name == meter.name)
+        return profile.unit_id_on(serial_line=bus.endpoint.serial_line)
 
 
 def load_site(path: Path) -> LoadedSite:
@@ -72,7 +79,7 @@ def build_site(content: object, path: Path) -> LoadedSite:
     if lines:
         raise LibraryError(lines)
     loaded = LoadedSite(path, site, profiles, limits, load_messages(site.language))
-    return replace(loaded, warnings=tuple(f"{path}: {line}" for line in warnings(site)))
+    return replace(loaded, warnings=tuple(f"{path}: {line}" for line in (*warnings(site), *broker_doubts(site.mqtt))))
 
 
 def _profile_places(site: Site) -> Iterator[tuple[str, str]]:

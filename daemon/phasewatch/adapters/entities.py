@@ -1,0 +1,274 @@
+"""What Home Assistant is shown of a point and of the daemon: one component for each value, verdict and alert."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Final
+
+from phasewatch.alerts.bus_watch import subject_of
+from phasewatch.alerts.daemon_watch import DAEMON
+from phasewatch.electrical.explanations import EXPLANATIONS
+from phasewatch.electrical.verdict import OTHER_KINDS
+from phasewatch.electrical.words import Messages
+from phasewatch.library import LoadedSite
+from phasewatch.library.topics import (
+    ALERT,
+    ALERTS,
+    AVAILABILITY,
+    METER_AVAILABILITY,
+    PHASE_ALERT,
+    POINT_STATE,
+    STATUS,
+    Topic,
+)
+from phasewatch.meters.measuring_point import Member, translation
+from phasewatch.meters.quantities import CURRENTS, FREQUENCY, LL, LN, LPE, NPE, PHASES, UNITS, phase_name
+from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES
+from phasewatch.settings import MeterSettings
+
+Component = tuple[str, dict[str, Any]]
+"""Key within the device, and its discovery keys."""
+Needs = tuple[frozenset[str], ...]
+"""Sets of quantities, any of which is enough."""
+
+EXPIRE_S: Final = 30
+"""A value is given up after three of its intervals, and never before this."""
+STATUS_EXPIRE_S: Final = 180
+BY_PHASE: Final = frozenset(("voltage_deviation",))
+"""Rules that keep an alert for each phase."""
+
+_SHOWN: Final[Mapping[str, tuple[str | None, int]]] = {
+    "V": ("voltage", 1),
+    "A": ("current", 2),
+    "Hz": ("frequency", 2),
+    "W": ("power", 0),
+    "%": (None, 1),
+}
+"""Unit -> device class, decimals."""
+_PHASES_N: Final[Needs] = (frozenset(LN),)
+_TO_EARTH: Final[Needs] = (frozenset(LPE), frozenset((NPE,)))
+PICTURE: Final[Mapping[str, tuple[str, Needs]]] = {
+    "neutral_shift_v": ("V", _PHASES_N),
+    "earth_shift_v": ("V", (frozenset(LPE),)),
+    "neutral_earth_v": ("V", _TO_EARTH),
+    "u2_percent": ("%", (frozenset(LL),)),
+}
+"""Number of the picture -> unit, and what it cannot be had without."""
+RULE_NEEDS: Final[Mapping[str, Needs]] = {
+    "earth_displacement": _TO_EARTH,
+    "neutral_earth_voltage": _TO_EARTH,
+    "frequency_deviation": (frozenset((FREQUENCY,)),),
+    "neutral_impedance": (frozenset(CURRENTS),),
+}
+"""Rules that need more than phase voltages: without it they judge nothing, and `off` would be a lie."""
+_ATTRIBUTES: Final = (
+    *("alert_id", "transition", "severity", "since", "at", "value", "unit", "limit", "summary"),
+    *("acknowledged", "shelved_until", "suppressed_by", "verdict"),
+)
+# The topic of an alert is emptied when its rule goes: then there is no value_json.
+_PICKED: Final = (
+    "{% set told = value_json | default({}) %}"
+    f"{{{{ dict(told.items() | selectattr('0', 'in', {list(_ATTRIBUTES)})) | tojson }}}}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Whose components these are, and the words for them."""
+
+    site: str
+    device: str
+    messages: Messages
+
+    def topic(self, kind: Topic, **levels: str) -> str:
+        """Return a topic of the site."""
+        return kind.address(site=self.site, **levels)
+
+    def of(self, entity: str, **fields: str) -> str:
+        """Return the name of an entity."""
+        return str(self.messages["entities"][entity].format(**fields))
+
+    def title(self, rule: str) -> str:
+        """Return the name of a rule; one of the site file's own goes by itself."""
+        return str(self.messages["titles"].get(rule, rule))
+
+    def of_quantity(self, quantity: str) -> str:
+        """Return the name of a quantity: `voltage_l1_n` -> Voltage L1-N."""
+        if quantity in self.messages["entities"]:
+            return self.of(quantity)
+        family = next(name for name in ("voltage", "current", "active_power", "thd_voltage") if _is(quantity, name))
+        return self.of(family, what=quantity.removeprefix(f"{family}_").upper().replace("_", "-"))
+
+    def available(self, meters: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the keys for what needs the daemon and these meters."""
+        topics = [self.topic(AVAILABILITY), *(self.topic(METER_AVAILABILITY, meter=meter) for meter in meters)]
+        return {"availability": [{"topic": topic} for topic in topics]}
+
+
+def _is(quantity: str, family: str) -> bool:
+    return quantity.startswith(f"{family}_")
+
+
+def point_components(loaded: LoadedSite, names: Names, meters: Sequence[MeterSettings]) -> Iterator[Component]:
+    """Yield what there is to show of one point."""
+    sources = _sources(loaded, meters)
+    fastest_s = min(meter.interval_s for meter in meters)
+    expire_s = max(EXPIRE_S, ceil(3.0 * max(loaded.site.publish_interval_s, fastest_s)))
+    for quantity in sources:
+        yield _number(names, quantity, "readings", UNITS[quantity], expire_s, _alone(sources, (quantity,)))
+    if loaded.site.supply_of(names.device).system not in OTHER_KINDS:
+        for number, (unit, needs) in PICTURE.items():
+            if _can(sources, needs) and _can(sources, _PHASES_N):
+                yield _number(names, number, "picture", unit, expire_s, _alone(sources, LN))
+    yield _verdict(names, expire_s, _alone(sources, LN))
+    yield from _point_problems(loaded, names, sources)
+    for meter in meters:
+        yield _connection(names, meter.name)
+        yield from _meter_problems(loaded, names, meter)
+
+
+def daemon_components(loaded: LoadedSite, names: Names) -> Iterator[Component]:
+    """Yield what there is to show of the daemon and its buses."""
+    online = {"state_topic": names.topic(AVAILABILITY), "payload_on": "online", "payload_off": "offline"}
+    yield "connection", _binary(names.of("connection"), "connectivity", online)
+    standing = {"state_topic": names.topic(ALERTS), "value_template": "{{ value_json.active | length }}"}
+    yield "standing", _sensor(names.of("standing"), standing | names.available()) | {"state_class": "measurement"}
+    outbox = {"state_topic": names.topic(STATUS), "value_template": "{{ value_json.outbox.depth }}"}
+    kept = {"state_class": "measurement", "expire_after": STATUS_EXPIRE_S, "entity_category": "diagnostic"}
+    yield "outbox", _sensor(names.of("outbox"), outbox | names.available()) | kept
+    rules = loaded.site.rules_of(None)
+    for rule in DAEMON_RULES:
+        if rules[rule].enabled:
+            yield f"alert_{rule}", _problem(names, DAEMON, rule, names.title(rule), names.available())
+    for bus in loaded.site.buses:
+        for rule in BUS_RULES:
+            if rules[rule].enabled:
+                name = names.of("bus_problem", bus=bus.name, title=names.title(rule))
+                yield f"bus_{bus.name}_{rule}", _problem(names, subject_of(bus.name), rule, name, names.available())
+
+
+# What is measured
+
+
+def _sources(loaded: LoadedSite, meters: Sequence[MeterSettings]) -> dict[str, list[str]]:
+    """Return quantity of the point -> the meters that read it, in the order of the vocabulary."""
+    found: dict[str, list[str]] = {}
+    for meter in meters:
+        table = translation(Member(meter.name, meter.wiring, meter.phases))
+        read = [name for name in loaded.profile_of(meter).registers if name in table and name not in meter.ignore]
+        for quantity in dict.fromkeys(table[name][0] for name in read):
+            found.setdefault(quantity, []).append(meter.name)
+    return {quantity: found[quantity] for quantity in UNITS if quantity in found}
+
+
+def _can(sources: Mapping[str, Sequence[str]], needs: Needs) -> bool:
+    return any(quantities <= sources.keys() for quantities in needs)
+
+
+def _alone(sources: Mapping[str, Sequence[str]], quantities: Iterable[str]) -> list[str]:
+    """Return the meters without which these quantities cannot be had: where two read one, either may fail."""
+    found = [sources.get(quantity, ()) for quantity in quantities]
+    return list(dict.fromkeys(meters[0] for meters in found if len(meters) == 1))
+
+
+def _number(names: Names, key: str, group: str, unit: str, expire_s: int, meters: Iterable[str]) -> Component:
+    device_class, decimals = _SHOWN[unit]
+    parts = {
+        **_point_value(names, f"value_json.{group}.get('{key}')"),
+        **names.available(meters),
+        "state_class": "measurement",
+        "unit_of_measurement": unit,
+        "suggested_display_precision": decimals,
+        "expire_after": expire_s,
+    }
+    return key, _sensor(names.of_quantity(key), parts | ({"device_class": device_class} if device_class else {}))
+
+
+def _verdict(names: Names, expire_s: int, meters: Iterable[str]) -> Component:
+    attributes = (
+        "{{ {'summary': value_json.summary, 'severity': value_json.picture.severity,"
+        " 'phases': value_json.picture.phases, 'quality': value_json.quality, 'at': value_json.at} | tojson }}"
+    )
+    parts = {
+        **_point_value(names, "value_json.verdict"),
+        **names.available(meters),
+        "device_class": "enum",
+        "options": list(EXPLANATIONS),
+        "expire_after": expire_s,
+        "json_attributes_topic": names.topic(POINT_STATE, point=names.device),
+        "json_attributes_template": attributes,
+    }
+    return "verdict", _sensor(names.of("verdict"), parts)
+
+
+def _point_value(names: Names, value: str) -> dict[str, str]:
+    """Return where a value of the point is found; what is stale or not read is none, which is shown as unknown."""
+    template = f"{{{{ {value} if value_json.quality != 'stale' else none }}}}"
+    return {"state_topic": names.topic(POINT_STATE, point=names.device), "value_template": template}
+
+
+# Who answers, and what is wrong
+
+
+def _connection(names: Names, meter: str) -> Component:
+    topic = names.topic(METER_AVAILABILITY, meter=meter)
+    parts = {"state_topic": topic, "payload_on": "online", "payload_off": "offline", **names.available()}
+    return f"meter_{meter}", _binary(names.of("meter_connection", meter=meter), "connectivity", parts)
+
+
+def _point_problems(loaded: LoadedSite, names: Names, sources: Mapping[str, Sequence[str]]) -> Iterator[Component]:
+    available = names.available(_alone(sources, LN))
+    elsewhere = METER_RULES.keys() | BUS_RULES.keys() | DAEMON_RULES.keys()
+    for rule, settings in loaded.site.rules_of(names.device).items():
+        if not settings.enabled or rule in elsewhere or not _can(sources, RULE_NEEDS.get(rule, (frozenset(),))):
+            continue
+        if rule not in BY_PHASE:
+            yield f"alert_{rule}", _problem(names, names.device, rule, names.title(rule), available)
+            continue
+        for phase in (slug for slug, quantity in zip(PHASES, LN, strict=True) if quantity in sources):
+            name = f"{names.title(rule)} {phase_name(phase)}"
+            yield f"alert_{rule}_{phase}", _problem(names, names.device, rule, name, available, phase)
+
+
+def _meter_problems(loaded: LoadedSite, names: Names, meter: MeterSettings) -> Iterator[Component]:
+    """Yield the alerts of a meter but `meter_offline`, which its connection shows."""
+    for rule in METER_RULES:
+        if rule != "meter_offline" and loaded.site.rules_of(meter.point_name)[rule].enabled:
+            name = names.of("meter_problem", meter=meter.name, title=names.title(rule))
+            available = names.available([meter.name])
+            yield f"meter_{meter.name}_{rule}", _problem(names, meter.name, rule, name, available)
+
+
+def _problem(
+    names: Names, subject: str, rule: str, name: str, available: Mapping[str, Any], phase: str | None = None
+) -> dict[str, Any]:
+    """Return an alert: on, off, or unknown when it stood as the data ended.
+
+    Its state is looked up in the list of standing alerts, which is always there; an alert's own topic is not, before
+    it was first raised.
+    """
+    levels = {"subject": subject, "rule": rule}
+    own = names.topic(PHASE_ALERT, **levels, phase=phase) if phase else names.topic(ALERT, **levels)
+    wanted = {**levels, "phase": phase_name(phase)} if phase else levels
+    chosen = "".join(f" | selectattr('{key}', 'eq', '{value}')" for key, value in wanted.items())
+    return _binary(
+        name,
+        "problem",
+        {
+            "state_topic": names.topic(ALERTS),
+            "value_template": f"{{% set found = value_json.active{chosen} | map(attribute='state') | list %}}"
+            "{{ 'ON' if 'active' in found else none if found else 'OFF' }}",
+            "json_attributes_topic": own,
+            "json_attributes_template": _PICKED,
+            **available,
+        },
+    )
+
+
+def _sensor(name: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {"platform": "sensor", "name": name, **parts}
+
+
+def _binary(name: str, device_class: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    category = {"entity_category": "diagnostic"} if device_class == "connectivity" else {}
+    return {"platform": "binary_sensor", "name": name, "device_class": device_class, **category, **parts}

@@ -1,0 +1,25 @@
+"""The JSON Schemas of what is published, as they are shipped: the contract with subscribers."""
+
+import json
+from typing import Any, Final
+
+from phasewatch.library.shipped import config_directory
+from phasewatch.library.validation import LibraryError
+
+SCHEMAS: Final = ("alert", "alerts", "point", "status", "command", "reply")
+"""Name of each schema, which is that of its file."""
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return a JSON Schema (2020-12).
+
+    Raises: LibraryError for a name that is none of `SCHEMAS`, or whose file is missing.
+    """
+    if name not in SCHEMAS:
+        raise LibraryError([f"schema {name}: no such schema; one of {', '.join(SCHEMAS)}"])
+    path = config_directory() / "schemas" / f"{name}.json"
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LibraryError([f"{path}: cannot be read: {error}; install phasewatch again"]) from error
+    return loaded
