@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint bench lock clean
+.PHONY: demo test check lint bench soak lock clean
 .DEFAULT_GOAL := test
 
 demo: $(READY)
@@ -24,6 +24,13 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 
+# The long form of the fault tests: about an hour and a half.
+soak: $(READY)
+	$(BIN)/python -m tests.faults.frames
+	$(BIN)/python -m tests.faults.storm
+	$(BIN)/python -m tests.faults.kills --rounds 200
+	$(BIN)/python -m tests.faults.soak --minutes 30
+
 # What an activated environment or a pip.conf says about other places must not lead the set-up astray.
 unexport PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT VIRTUAL_ENV
 export PIP_USER := 0
@@ -38,9 +45,12 @@ $(READY): pyproject.toml requirements.lock
 	$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
-lock:  ## writes requirements.lock anew (needs uv)
-	uv pip compile pyproject.toml --extra demo --extra dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header
+
+lock:  ## writes both lock files anew (needs uv): for development, and what a running daemon needs
+	$(LOCK) --extra demo --extra dev -o requirements.lock
+	$(LOCK) -o requirements-run.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,6 +10,7 @@ import pytest
 from tests.bench import __main__ as bench
 from tests.bench.bus_time import bus_time
 from tests.bench.figure import Figure, quantile, spread
+from tests.bench.journal import journal
 from tests.bench.latency import latency
 from tests.bench.many_meters import lateness_ms, many_meters
 from tests.bench.poll import poll
@@ -22,6 +23,7 @@ SMALLEST: dict[str, Callable[[], list[Figure]]] = {
     "pure": lambda: pure(rounds=1, readings=2),
     "meters": lambda: many_meters(2, windows=1, window_s=1.1, settle_s=0.1),
     "latency": lambda: latency(1, changes=2, settle_s=0.0),
+    "journal": lambda: journal(rounds=1, events=20),
     "startup": lambda: startup(rounds=1),
     "bus_time": lambda: bus_time((2,), (115200,), (1.0,), round_s=0.05),
     "sick_meters": lambda: sick_meters(count=3, turnaround_ms=1.0, time_s=0.4, dead=2, slow=3),

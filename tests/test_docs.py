@@ -1,6 +1,5 @@
 """The documents say what the program does: commands, options, settings, topics, rules and verdicts exist."""
 
-import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.library import build_site, load_messages, parse_yaml
+from phasewatch.library.topics import TOPICS
 from phasewatch.rules.catalogue import RULES
 from tests.cli.program import phasewatch
 from tests.cli.test_help import COMMANDS
@@ -96,26 +96,14 @@ def test_every_verdict_of_the_picture_is_a_verdict() -> None:
     assert named <= set(load_messages("en")["verdicts"])  # type: ignore[call-overload]
 
 
-def topics_of_the_code() -> set[str]:
-    """Return every topic below the base that the daemon publishes; what is filled in stands as `{}`."""
-    topics = set()
-    for file in ("service.py", "adapters/delivery.py"):
-        for node in ast.walk(ast.parse((ROOT / "daemon/phasewatch" / file).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                parts = [str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values]
-                topics.add("".join(parts).removeprefix("{}/"))
-            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "self._publish":
-                topics |= {
-                    arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
-                }
-    return topics
-
-
-def test_every_topic_in_the_readme_is_published() -> None:
-    shown = {row[0].strip("`") for row in rows_under("MQTT")}
-    filled = {re.sub(r"<\w+>", "{}", topic).replace("{}/{}[/{}]", "{}") for topic in shown}
-    assert filled <= topics_of_the_code()
-    assert {"availability", "status", "alerts", "events/<subject>/<rule>", "points/<point>/state"} <= shown
+def test_the_readme_shows_every_topic_and_whether_it_is_retained() -> None:
+    below = [(re.sub(r"{(\w+)}", r"<\1>", topic.pattern), topic.retained) for topic in TOPICS]
+    known = {pattern.removeprefix("phasewatch/<site>/"): retained for pattern, retained in below}
+    shown = {row[0].strip("`"): row[1].startswith("yes") for row in rows_under("MQTT")}
+    by_phase = "alerts/<subject>/<rule>[/<phase>]"
+    assert {topic: kept for topic, kept in shown.items() if topic != by_phase} | {
+        by_phase.replace("[/<phase>]", more): shown[by_phase] for more in ("", "/<phase>")
+    } == known
     assert "phasewatch/<site>" in CODE
 
 

@@ -11,6 +11,7 @@ from tests.site_file import GOOD, METER, broker, bus, load, meter, meters, mqtt,
 
 UNKNOWN = "unknown key; check its spelling or remove it"
 SLUG = "must be lower-case letters, digits, _ and -, beginning with a letter or digit, 64 at most"
+LISTEN = "must be host:port, as 127.0.0.1:8600, [::1]:8600 or 0.0.0.0:8600"
 KEYS = "must be keys with values, as `key: value`; remove it where there is nothing to say"
 SYSTEMS = "'TN-S', 'TN-C-S', 'TT', 'IT', 'three_wire', 'split_phase', 'high_leg' or 'single_phase'"
 WIRINGS = "'three_phase', 'neutral_on_pe', 'n_pe', 'l1', 'l2' or 'l3'"
@@ -64,6 +65,11 @@ BAD = [
     (mqtt("homeassistant: yes"), "mqtt.homeassistant: Input should be a valid boolean (is 'yes')"),
     (mqtt("username: 7"), "mqtt.username: Input should be a valid string (is 7)"),
     (GOOD + "web: {listen: 8600}\n", "web.listen: Input should be a valid string (is 8600)"),
+    (GOOD + "web: {listen: '8600'}\n", f"web.listen: {LISTEN}"),
+    (GOOD + "web: {listen: 'h:80/x'}\n", f"web.listen: {LISTEN}"),
+    (GOOD + "web: {listen: '::1:8600'}\n", f"web.listen: {LISTEN}"),
+    (GOOD + "web: {listen: 'h:99999'}\n", f"web.listen: {LISTEN}"),
+    (GOOD + "web: {listen: 'http://h:80'}\n", f"web.listen: {LISTEN}"),
     # sections that are none
     (GOOD + "supply:\n", f"supply: {KEYS}"),
     (GOOD + "rules:\n", f"rules: {KEYS}"),

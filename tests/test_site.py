@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.library import LibraryError, config_directory, load_site
+from phasewatch.library import LibraryError, build_site, config_directory, load_site
 from tests.site_file import GOOD, load, meters, refusal
 
 M0 = "buses[0].meters[0]"
@@ -57,6 +57,27 @@ def test_a_broken_profile_is_told_with_the_meter_that_names_it(tmp_path: Path) -
 def test_a_unit_id_that_is_not_said_is_the_profile_s(tmp_path: Path) -> None:
     loaded = load(tmp_path, meters("{name: n, profile: eastron-sdm630, unit_id: 7}"))
     assert [loaded.unit_id_of(meter) for _, meter in loaded.site.meters()] == [1, 7]
+
+
+@pytest.mark.parametrize(
+    ("url", "unit_ids"),
+    [
+        ("tcp://gateway:4001", [1, 7]),
+        ("udp://gateway:4001", [1, 7]),
+        ("rtu+tcp://gateway:4001", [126, 7]),
+        ("rtu:///dev/ttyUSB0", [126, 7]),
+    ],
+)
+def test_a_meter_whose_unit_id_differs_over_tcp_is_asked_by_that_of_its_bus(url: str, unit_ids: list[int]) -> None:
+    def two(second: int) -> dict[str, object]:
+        pac = [{"name": "m", "profile": "siemens-pac3200"}, {"name": "n", "profile": "siemens-pac3200"}]
+        bus = {"name": "b", "url": url, "meters": [pac[0], {**pac[1], "unit_id": second}]}
+        return {"site": "s", "buses": [bus], "mqtt": {"urls": ["mqtt://127.0.0.1:1"]}}
+
+    loaded = build_site(two(7), Path("site.yaml"))
+    assert [loaded.unit_id_of(meter) for _, meter in loaded.site.meters()] == unit_ids
+    with pytest.raises(LibraryError, match=f"unit {unit_ids[0]} is already m on this bus"):
+        build_site(two(unit_ids[0]), Path("site.yaml"))
 
 
 def test_an_unknown_profile_or_preset_is_answered_with_the_nearest_names(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from phasewatch.alerts.bus_watch import BusWatch, MeterConfig, subject_of
+from phasewatch.alerts.daemon_watch import DAEMON, TEST, DaemonWatch
 from phasewatch.alerts.desk import Desk
 from phasewatch.alerts.event import Origin
 from phasewatch.alerts.point_watch import PointWatch
@@ -16,8 +17,8 @@ from phasewatch.meters.decode import Decoder
 from phasewatch.meters.endpoint import Endpoint
 from phasewatch.meters.measuring_point import MeasuringPoint, Member
 from phasewatch.meters.profile import ASSUMED_ACCURACY_PERCENT, Profile
-from phasewatch.meters.readplan import Cost, Request, plan, serial_cost, tcp_cost
-from phasewatch.rules.catalogue import BUS_RULES, METER_RULES, POINT_RULES
+from phasewatch.meters.readplan import Cost, Request, bus_ms, plan, serial_cost, tcp_cost
+from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES, POINT_RULES
 from phasewatch.rules.expression import Expression
 from phasewatch.rules.expression import Settings as ExpressionSettings
 from phasewatch.rules.rule import RuleSettings
@@ -29,6 +30,9 @@ SEEN_LIVE: Final = "seen_live"
 LEARNED: Final = "_learned"
 """Journal record of what the rules of a point have learned."""
 _NO_ALERTS: Final = (f"/{SEEN_LIVE}", f"/{LEARNED}")
+
+_ELSEWHERE: Final = METER_RULES.keys() | BUS_RULES.keys() | DAEMON_RULES.keys()
+"""Rules that judge something else than a point."""
 
 Records = Mapping[str, dict[str, Any]]
 
@@ -74,16 +78,24 @@ def bus_cost(endpoint: Endpoint, profile: Profile, gap_ms: float) -> Cost:
     return tcp_cost(gap_ms=gap_ms)
 
 
+def poll_ms(bus: BusSettings, meter: MeterPlan) -> float:
+    """Return the milliseconds that one poll of a meter takes on its bus, the silence at the change of unit included."""
+    kept_ms = max(bus.gap_ms, meter.profile.gap_ms, 1000.0 * bus.endpoint.silence_s)
+    change_ms = max(bus.unit_gap_ms - kept_ms, 0.0) if len(bus.meters) > 1 else 0.0
+    return bus_ms(meter.requests, meter.cost) + change_ms
+
+
 def build_watch(loaded: LoadedSite, journal: str, records: Records) -> tuple[Watch, list[str]]:
     """Return the watch over a site with its alerts restored, and the records of what is no longer configured."""
     desk_records, live = _sorted_records(loaded, records)
     desk = Desk(Origin(loaded.site.site, journal), desk_records)
-    points = [_point(loaded, name, desk, live.get(name)) for name in point_names(loaded)]
+    points = [point_watch(loaded, name, desk, live.get(name)) for name in point_names(loaded)]
     for point in points:
         point.restore(records.get(f"{point.name}/{LEARNED}", {}))
-    buses = [_bus(loaded, bus, desk) for bus in loaded.site.buses]
-    gone = [path for path in records if path not in desk_records and not path.endswith(_NO_ALERTS)]
-    return Watch(points, buses, desk), gone
+    buses = [bus_watch(loaded, bus, desk) for bus in loaded.site.buses]
+    memories = {f"{point.name}{memory}" for point in points for memory in _NO_ALERTS}
+    gone = [path for path in records if path not in desk_records and path not in memories]
+    return Watch(points, buses, desk, daemon_watch(loaded, desk)), gone
 
 
 def point_names(loaded: LoadedSite) -> tuple[str, ...]:
@@ -93,31 +105,34 @@ def point_names(loaded: LoadedSite) -> tuple[str, ...]:
 
 def _sorted_records(loaded: LoadedSite, records: Records) -> tuple[Records, dict[str, tuple[bool, bool, bool]]]:
     points = point_names(loaded)
-    configured = set(_configured(loaded))
-    kept = {path: record for path, record in records.items() if "/".join(path.split("/")[:2]) in configured}
+    judged = set(configured(loaded))
+    kept = {path: record for path, record in records.items() if "/".join(path.split("/")[:2]) in judged}
     live = {
         point: tuple(records[f"{point}/{SEEN_LIVE}"]["phases"]) for point in points if f"{point}/{SEEN_LIVE}" in records
     }
     return kept, {point: (a, b, c) for point, (a, b, c) in live.items()}
 
 
-def _configured(loaded: LoadedSite) -> Iterator[str]:
-    """Yield subject/rule of everything that is judged."""
+def configured(loaded: LoadedSite) -> Iterator[str]:
+    """Yield subject/rule of everything that is judged, and of the test alert."""
     site = loaded.site
     for point in point_names(loaded):
         rules = site.rules_of(point)
-        yield from _enabled(point, rules, rules.keys() - METER_RULES.keys() - BUS_RULES.keys())
+        yield from _enabled(point, rules, rules.keys() - _ELSEWHERE)
     for _, meter in site.meters():
         yield from _enabled(meter.name, site.rules_of(meter.point_name), METER_RULES)
     for bus in site.buses:
         yield from _enabled(subject_of(bus.name), site.rules_of(None), BUS_RULES)
+    yield from _enabled(DAEMON, site.rules_of(None), DAEMON_RULES)
+    yield f"{DAEMON}/{TEST}"
 
 
 def _enabled(subject: str, settings: Mapping[str, RuleSettings], rules: Iterable[str]) -> Iterator[str]:
     return (f"{subject}/{rule}" for rule in rules if settings[rule].enabled)
 
 
-def _point(loaded: LoadedSite, name: str, desk: Desk, seen_live: tuple[bool, bool, bool] | None) -> PointWatch:
+def point_watch(loaded: LoadedSite, name: str, desk: Desk, seen_live: tuple[bool, bool, bool] | None) -> PointWatch:
+    """Return the watch over one point; `seen_live`: the phases that it is known to have had."""
     rules = loaded.site.rules_of(name)
     supply, limits = supply_of(loaded, name), loaded.limits[loaded.site.supply_of(name).limits]
     members = [_member(loaded, meter) for _, meter in loaded.site.meters() if meter.point_name == name]
@@ -130,11 +145,18 @@ def _point(loaded: LoadedSite, name: str, desk: Desk, seen_live: tuple[bool, boo
     return point
 
 
-def _bus(loaded: LoadedSite, bus: BusSettings, desk: Desk) -> BusWatch:
+def bus_watch(loaded: LoadedSite, bus: BusSettings, desk: Desk) -> BusWatch:
+    """Return the watch over one bus and its meters."""
     settings = loaded.site.rules_of(None)
     rules = [entry.make(settings[rule]) for rule, entry in BUS_RULES.items()]
     meters = [_meter(loaded, meter) for meter in bus.meters]
     return BusWatch(bus.name, meters, rules, desk, loaded.messages)
+
+
+def daemon_watch(loaded: LoadedSite, desk: Desk) -> DaemonWatch:
+    """Return the watch over the daemon itself."""
+    settings = loaded.site.rules_of(None)
+    return DaemonWatch([entry.make(settings[rule]) for rule, entry in DAEMON_RULES.items()], desk, loaded.messages)
 
 
 def _meter(loaded: LoadedSite, meter: MeterSettings) -> MeterConfig:

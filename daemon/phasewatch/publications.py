@@ -1,21 +1,27 @@
 """What is published beside alerts: the state of each point, and the heartbeat of the daemon."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Final
 
 from phasewatch.adapters.kernel import boot_id, clock_synchronised
 from phasewatch.adapters.messages import DeliveryStatus
+from phasewatch.alerts.counts import Counts
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.electrical.numbers import numbers
 from phasewatch.electrical.words import explain
 from phasewatch.library import LoadedSite
 from phasewatch.polling import BusPoller
+from phasewatch.rules.rule import Health
+from phasewatch.running import Running
 
 STATUS_S: Final = 60.0
 """Between two heartbeats."""
+_COUNTED: Final = (
+    *("active", "unacknowledged", "shelved", "suppressed", "stale"),
+    *("standing_24h", "chattering", "raised_10min"),
+)
 
 
 def clock_state() -> dict[str, str | None]:
@@ -60,29 +66,55 @@ def nominal_doubt(point: str, nominal_v: float, likelier_v: float) -> str:
     )
 
 
-def status(
-    loaded: LoadedSite, pollers: Sequence[BusPoller], delivery: DeliveryStatus, since: datetime, now: datetime
-) -> dict[str, Any]:
-    """Return the payload of `status`, the heartbeat."""
+def status(running: Running, now: datetime, now_s: float) -> dict[str, Any]:
+    """Return the payload of `status`, the heartbeat; `now_s`: the monotonic clock."""
+    delivery = running.delivery.status
     return {
         "schema": "phasewatch.status/1",
-        "site": loaded.site.site,
+        "site": running.loaded.site.site,
         "version": version("phasewatch"),
-        "since": stamp(since),
+        "since": stamp(running.started),
         "at": stamp(now),
         "heartbeat_s": STATUS_S,
         **clock_state(),
-        "buses": {poller.name: _bus(poller) for poller in pollers},
+        "buses": {poller.name: _bus(poller) for poller in running.pollers},
+        "alerts": _alerts(running.watch.counts(now, now_s)),
         "outbox": {
             "depth": delivery.outbox_depth,
             "dropped": delivery.dropped,
+            "dropped_by": {reason: dict(counts) for reason, counts in delivery.dropped_by.items()},
+            "stranded": delivery.stranded,
             "dead_letters": delivery.dead_letters,
             "held": list(delivery.held),
             "rejects_visible": delivery.rejects_visible,
             "last_error": delivery.last_error,
         },
         "storage": delivery.degraded or "good",
+        "configuration": {
+            "since": stamp(running.configuration.since),
+            "refused": running.configuration.refused,
+            "refused_at": stamp(running.configuration.refused_at),
+        },
+        "unserved": running.unserved,
     }
+
+
+def health(delivery: DeliveryStatus, now_s: float) -> Health:
+    """Return how the daemon itself stands; `now_s`: the monotonic clock."""
+    return Health(
+        now_s,
+        delivery.dropped,
+        delivery.dead_letters,
+        delivery.held,
+        delivery.last_error,
+        delivery.degraded,
+        clock_synchronised(),
+    )
+
+
+def _alerts(counts: Counts) -> dict[str, Any]:
+    """Return how many alerts there are of each kind."""
+    return {name: getattr(counts, name) for name in _COUNTED} | {"by_severity": dict(counts.by_severity)}
 
 
 def _bus(poller: BusPoller) -> dict[str, Any]:
@@ -90,5 +122,19 @@ def _bus(poller: BusPoller) -> dict[str, Any]:
         "meters": len(poller.meters),
         "failing": [meter.plan.name for meter in poller.meters if meter.failures],
         "polls": sum(meter.polls for meter in poller.meters),
+        "failures": sum(sum(meter.kinds.values()) for meter in poller.meters),
         "overruns": sum(meter.overruns for meter in poller.meters),
+        "load_percent": None if poller.load is None else round(100.0 * poller.load, 1),
+    }
+
+
+def delivery_state(delivery: DeliveryStatus) -> dict[str, Any]:
+    """Return how the way to the broker stands, for those who ask over HTTP: who gets it over MQTT knows."""
+    return {
+        "connected": delivery.connected,
+        "url": delivery.url,
+        "protocol": delivery.protocol,
+        "connects": delivery.connects,
+        "delivered": delivery.delivered,
+        "refused": delivery.refused,
     }

@@ -3,13 +3,23 @@
 Only `site`, `buses` and `mqtt.urls` have no default. What no single key shows is found by `library.consistency`.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from math import sqrt
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from phasewatch.electrical.supply import System
 from phasewatch.meters.endpoint import Endpoint, parse_url
@@ -125,28 +135,76 @@ def _broker_url(url: str) -> str:
     return url
 
 
+def _credential(path: Path) -> Path:
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(directory) / path if directory and len(path.parts) == 1 else path
+
+
+Credential = Annotated[Path, AfterValidator(_credential)]
+"""A file; a bare name is one of the credentials that systemd hands over, where there are any."""
+
+
 class MqttSettings(Section):
     """The broker, and how to speak to it."""
 
     urls: tuple[Annotated[str, AfterValidator(_broker_url)], ...] = Field(min_length=1)
     """Tried in turn."""
     username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
+    password: SecretStr | None = None
+    """In plain text, for a trial."""
+    password_file: Credential | None = None
+    ca_file: Credential | None = None
+    """None: the authorities that the system trusts."""
+    client_cert_file: Credential | None = None
+    client_key_file: Credential | None = None
+    """None: the key stands in `client_cert_file`."""
     homeassistant: Flag = False
     commands: Flag = False
 
     @model_validator(mode="after")
-    def _a_password_needs_a_user(self) -> Self:
-        if self.password_file is not None and self.username is None:
-            raise ValueError("password_file is set without username; add username")
+    def _together(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("password and password_file are both set; remove password")
+        if self.username is None and (self.password is not None or self.password_file is not None):
+            name = "password" if self.password_file is None else "password_file"
+            raise ValueError(f"{name} is set without username; add username")
+        if self.client_key_file is not None and self.client_cert_file is None:
+            raise ValueError("client_key_file is set without client_cert_file; add client_cert_file")
         return self
+
+    def secret(self) -> str | None:
+        """Return the password.
+
+        Raises: OSError, UnicodeDecodeError when its file cannot be read.
+        """
+        if self.password_file is None:
+            return None if self.password is None else self.password.get_secret_value()
+        return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Take `host:port` apart; an IPv6 host stands in brackets. Raises: ValueError."""
+    try:
+        parts = urlsplit(f"//{address}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or port is None or parts.netloc != address or "@" in address:
+        raise ValueError("must be host:port, as 127.0.0.1:8600, [::1]:8600 or 0.0.0.0:8600")
+    return host, port
+
+
+def _listen_address(address: str) -> str:
+    host_and_port(address)
+    return address
 
 
 class WebSettings(Section):
-    """The page of the daemon."""
+    """The page of the daemon, its HTTP API and its metrics over TCP; the unix socket is always there."""
 
-    listen: str = "127.0.0.1:8600"
+    listen: Annotated[str, AfterValidator(_listen_address)] = "127.0.0.1:8600"
+    token_file: Credential | None = None
+    """The token that commands over TCP must carry; None: there are none over TCP."""
 
 
 RulesSettings: type[OwnRules] = create_model(
@@ -227,9 +285,4 @@ def warnings(site: Site) -> list[str]:
         f" phase to neutral would be {supply.nominal_v / sqrt(3.0):.0f} V"
         for place, supply in places.items()
         if supply.nominal_v in LINE_VOLTAGES
-    ] + _not_built(site)
-
-
-def _not_built(site: Site) -> list[str]:
-    asked = {"mqtt.homeassistant": site.mqtt.homeassistant, "mqtt.commands": site.mqtt.commands, "web": site.web}
-    return [f"{key}: this version does not have it yet; the setting has no effect" for key, on in asked.items() if on]
+    ]

@@ -15,6 +15,7 @@ from rich.table import Table
 from tests.bench.bus_time import bus_time
 from tests.bench.confusion import confusion
 from tests.bench.figure import Figure
+from tests.bench.journal import journal
 from tests.bench.latency import latency
 from tests.bench.machine import machine
 from tests.bench.many_meters import many_meters
@@ -32,6 +33,7 @@ BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
     "latency1": partial(latency, 1),
     "latency100": partial(latency, 100),
     "latency1000": partial(latency, 1000),
+    "journal": journal,
     "startup": startup,
     "replay": replay,
     "replay1000000": million,

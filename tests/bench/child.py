@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -11,6 +12,8 @@ from tests.bench.figure import say
 ROOT: Final = Path(__file__).resolve().parents[2]
 """Of the checkout: where `tests` can be imported."""
 STOP_S: Final = 15.0
+HEAR_S: Final = 900.0
+"""A process that says nothing for so long hangs, and is killed."""
 
 
 class Child:
@@ -28,9 +31,14 @@ class Child:
         self._process.stdin.flush()
 
     def hear(self) -> Any:
-        """Wait for the next message. Raises: ChildProcessError if the process ends instead."""
+        """Wait for the next message. Raises: ChildProcessError if the process ends or hangs instead."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        patience = threading.Timer(HEAR_S, self._process.kill)
+        patience.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            patience.cancel()
         if not line:
             raise ChildProcessError(f"{self._module} ended with status {self._process.wait()}")
         return json.loads(line)

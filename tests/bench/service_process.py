@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from phasewatch.adapters.modbus import Bus
+from phasewatch.adapters.modbus import Bus, LineCounts
+from phasewatch.connections import delivery_config, open_real_bus
 from phasewatch.library import LoadedSite, load_site
-from phasewatch.service import Service, delivery_config, open_real_bus
+from phasewatch.service import Service
 from phasewatch.settings import BusSettings
 
 
@@ -28,6 +29,11 @@ class TimedBus:
         self._bus = bus
         self._first: int | None = None
         self.begun_s = array("d")
+
+    @property
+    def counts(self) -> LineCounts:
+        """What was seen on the line."""
+        return self._bus.counts
 
     async def read(self, function_code: int, address: int, count: int, unit_id: int) -> tuple[int, ...]:
         """Read as the bus does."""

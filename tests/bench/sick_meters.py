@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from phasewatch.assembly import MeterPlan
-from phasewatch.meters.readplan import bus_ms
+from phasewatch.meters.readplan import bus_ms, probe
 from tests.bench.bus_time import ALWAYS_LATE_S, GOAL, TIMEOUT_S, Heard, line, listen, meter_plan
 from tests.bench.figure import Figure, say
 
@@ -55,8 +55,9 @@ def _least_s(one: MeterPlan) -> float:
 
 def _figures(what: str, ward: Ward, one: MeterPlan, well: Heard, sick: Heard) -> Iterator[Figure]:
     probes = sum(meter == f"m{ward.dead}" for meter, _ in sick.failures)
-    # The first of its requests: the characters it would have taken, the time-out, and the quiet.
-    probe_s = bus_ms(one.requests[:1], one.cost) / 1000.0 + TIMEOUT_S + max(TIMEOUT_S, QUIET_S)
+    # One short request: the characters it would have taken, the time-out, and the quiet.
+    asked = probe(one.requests, one.profile, one.quantities)
+    probe_s = bus_ms((asked,), one.cost) / 1000.0 + TIMEOUT_S + max(TIMEOUT_S, QUIET_S)
     slow_s = SLOW_S * len(one.requests) * sum(meter == f"m{ward.slow}" for _, meter in sick.read_s)
     took_s = sick.read_s[-1][0] - sick.begun_s
     rates = [_rate(heard, ward) for heard in (well, sick)]

@@ -8,7 +8,10 @@ from phasewatch.cli.app import app
 from tests.cli.program import phasewatch
 
 ROOT: Any = typer.main.get_command(app)
-ANSWERING = ("demo", "check", "read", "scan", "doctor", "explain", "meters list", "meters show")
+ANSWERING = (
+    *("demo", "check", "read", "scan", "doctor", "explain", "meters list", "meters show"),
+    *("status", "alerts list", "alerts acknowledge", "alerts shelve", "alerts unshelve", "alerts test"),
+)
 
 
 def leaves(command: Any, words: tuple[str, ...] = ()) -> dict[str, Any]:

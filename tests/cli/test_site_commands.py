@@ -1,5 +1,6 @@
 """`check`, `read` and `run`: what they do with a site file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -87,11 +88,24 @@ def test_a_serial_bus_that_cannot_keep_its_intervals_is_a_problem(tmp_path: Path
         answer = phasewatch("check", "--config", file, *arguments)
         (line,) = answer.lines
         assert answer.code == 1
-        assert line.startswith(f"{file}: buses[0]: needs ")
-        assert line.endswith(" of the time there is; lengthen interval_s, raise the baud rate, or split the bus")
+        assert line.startswith(f"{file}: buses[0]: board needs ")
+        assert re.search(r" needs (\d+) % of the time there is; make interval_s [\d.]+ times as long, ", line)
+        assert line.endswith(" times as long, raise the baud rate, or split the bus")
     said = answer.json()
     assert said["problems"] == [line]
     assert said["buses"][0]["load_percent"] > 100.0
+
+
+def test_the_silence_at_each_change_of_unit_is_part_of_the_load(tmp_path: Path) -> None:
+    def cycle_ms(*meters: str, gap: str = "") -> float:
+        more = "".join(f"}}\n      - {{name: {name}, profile: eastron-sdm630, unit_id: 2" for name in meters)
+        text = SITE.format(url=f"{RTU}{gap}", meter=more)
+        bus = phasewatch("check", "--config", put_site(tmp_path, text), "--json").json()["buses"][0]
+        return float(bus["cycle_ms"])
+
+    gap = "\n    unit_gap_ms: 100"
+    assert cycle_ms(gap=gap) == cycle_ms()
+    assert cycle_ms("pump", gap=gap) == pytest.approx(cycle_ms("pump") + 2 * (100 - 35 / 1.2), abs=0.5)
 
 
 def test_a_line_to_line_nominal_voltage_is_a_problem(tmp_path: Path) -> None:

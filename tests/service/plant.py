@@ -10,9 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
+from phasewatch.connections import delivery_config
 from phasewatch.library import LoadedSite, load_profile
 from phasewatch.meters.profile import Profile
-from phasewatch.service import Service, delivery_config
+from phasewatch.service import Service
 from phasewatch.simulator.server import Server
 from phasewatch.simulator.unit import Fault, Unit
 from tests.broker import Subscriber

@@ -1,100 +1,17 @@
 """`phasewatch run` as a process: signals, systemd, and a death in the middle."""
 
-import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from phasewatch.simulator.unit import Fault
-from tests.broker import Mosquitto, Subscriber, mosquitto, subscriber, wait_until
-from tests.service.plant import Plant, bodies, plant, transitions
-from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site_dict
+from tests.broker import Subscriber, wait_until
+from tests.service.plant import Plant, bodies, transitions
+from tests.service.process import daemon
+from tests.service.site import HEALTHY, PHASE_LOST
 
 AVAILABILITY = "phasewatch/plant/availability"
-
-
-class Systemd:
-    """The other end of NOTIFY_SOCKET."""
-
-    def __init__(self, path: Path) -> None:
-        self.heard: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
-        self._socket.setblocking(False)
-        self.environment = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "200000"}
-
-    def count(self, what: str) -> int:
-        """Return how often something was told so far."""
-        with suppress(BlockingIOError):
-            while True:
-                self.heard.append(self._socket.recv(4096).decode())
-        return self.heard.count(what)
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-class Daemon:
-    """One life of the daemon."""
-
-    def __init__(self, config: Path, systemd: Systemd) -> None:
-        command = [sys.executable, "-m", "phasewatch", "run", "--config", str(config)]
-        self.systemd = systemd
-        systemd.heard.clear()
-        with (config.parent / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **systemd.environment})
-        wait_until(lambda: systemd.count("READY=1") or self.process.poll() is not None, "ready", timeout_s=30)
-        assert self.process.poll() is None, (config.parent / "log").read_text()
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(10)
-
-
-@pytest.fixture
-def meters() -> Iterator[Plant]:
-    with plant("incomer") as started:
-        yield started
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path / "broker") as started:
-        yield started
-
-
-@pytest.fixture
-def watching(broker: Mosquitto) -> Iterator[Subscriber]:
-    with subscriber(broker.url) as listener:
-        yield listener
-
-
-@pytest.fixture
-def config(tmp_path: Path, meters: Plant, broker: Mosquitto) -> Path:
-    board = bus(meter("incomer", point="main"), url=meters.url("incomer"))
-    content = site_dict(board, mqtt={"urls": [broker.url]}, state_dir=str(tmp_path / "state"))
-    path = tmp_path / "site.yaml"
-    path.write_text(json.dumps(content))  # JSON is YAML
-    return path
-
-
-@contextmanager
-def daemon(config: Path) -> Iterator[Daemon]:
-    systemd = Systemd(config.parent / f"notify-{len(list(config.parent.iterdir()))}")
-    started = Daemon(config, systemd)
-    try:
-        yield started
-    finally:
-        started.process.kill()
-        started.process.wait()
-        systemd.close()
 
 
 @pytest.mark.broker

@@ -14,92 +14,12 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from phasewatch.library import LoadedSite
 from phasewatch.meters.quantities import CURRENT_N, FREQUENCY, LN
 from tests.broker import Seen, Subscriber, amqtt_broker, mosquitto, subscriber, wait_until
+from tests.contract import fault
 from tests.service.plant import bodies, plant, running, transitions
 from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
 
-TEXT, NUMBER, MAYBE_TEXT, MAYBE_NUMBER = (str,), (int, float), (str, type(None)), (int, float, type(None))
-EVENT: Mapping[str, tuple[type, ...]] = {
-    "schema": TEXT,
-    "id": TEXT,
-    "seq": (int,),
-    "alert_id": TEXT,
-    "rev": (int,),
-    "site": TEXT,
-    "subject": TEXT,
-    "meters": (list,),
-    "rule": TEXT,
-    "phase": MAYBE_TEXT,
-    "state": TEXT,
-    "transition": TEXT,
-    "severity": TEXT,
-    "acknowledged": (bool,),
-    "shelved_until": MAYBE_TEXT,
-    "suppressed_by": MAYBE_TEXT,
-    "since": TEXT,
-    "at": TEXT,
-    "by": MAYBE_TEXT,
-    "reason": MAYBE_TEXT,
-    "count": (int,),
-    "chattering": (bool,),
-    "first_out": (bool,),
-    "value": MAYBE_NUMBER,
-    "unit": MAYBE_TEXT,
-    "limit": MAYBE_NUMBER,
-    "clear_limit": MAYBE_NUMBER,
-    "source": MAYBE_TEXT,
-    "verdict": (dict,),
-    "summary": TEXT,
-    "readings": (dict,),
-    "blind": (dict,),
-    "stale_after_s": NUMBER,
-    "clock": TEXT,
-    "boot_id": MAYBE_TEXT,
-    "uptime_s": NUMBER,
-}
-VERDICT: Mapping[str, tuple[type, ...]] = {
-    "code": TEXT,
-    "phase": MAYBE_TEXT,
-    "causes": (list,),
-    "cannot_tell": (list,),
-    "next_steps": (list,),
-}
-BLIND: Mapping[str, tuple[type, ...]] = {"interval_s": NUMBER, "window_s": MAYBE_NUMBER}
-POINT: Mapping[str, tuple[type, ...]] = {
-    "schema": TEXT,
-    "site": TEXT,
-    "point": TEXT,
-    "meters": (list,),
-    "at": TEXT,
-    "age_s": NUMBER,
-    "quality": TEXT,
-    "readings": (dict,),
-    "missing": (dict,),
-    "picture": (dict,),
-    "verdict": TEXT,
-    "summary": TEXT,
-    "stale_after_s": NUMBER,
-}
-STATUS: Mapping[str, tuple[type, ...]] = {
-    "schema": TEXT,
-    "site": TEXT,
-    "version": TEXT,
-    "since": TEXT,
-    "at": TEXT,
-    "heartbeat_s": NUMBER,
-    "clock": TEXT,
-    "boot_id": MAYBE_TEXT,
-    "buses": (dict,),
-    "outbox": (dict,),
-    "storage": TEXT,
-}
 BASE = "phasewatch/plant"
 ALERT = f"{BASE}/alerts/main/phase_loss"
-
-
-def assert_shape(body: Mapping[str, Any], keys: Mapping[str, tuple[type, ...]]) -> None:
-    assert body.keys() == keys.keys()
-    wrong = {name: body[name] for name, types in keys.items() if type(body[name]) not in types}
-    assert wrong == {}
 
 
 def one_meter(url: str, broker_url: str, state: Path, **keys: Any) -> LoadedSite:
@@ -168,9 +88,7 @@ class TestWhatASubscriberSees:
 
     def test_every_event_has_every_key_of_the_contract_and_no_other(self, record: Record) -> None:
         for event in record.events():
-            assert_shape(event, EVENT)
-            assert_shape(event["verdict"], VERDICT)
-            assert_shape(event["blind"], BLIND)
+            assert fault("alert", event) is None
 
     def test_an_event_says_what_where_and_why(self, record: Record) -> None:
         raised, cleared = record.events()
@@ -198,7 +116,7 @@ class TestWhatASubscriberSees:
     def test_the_list_of_active_alerts_follows(self, record: Record) -> None:
         listed = json.loads(record.retained[f"{BASE}/alerts"])
         (active,) = listed["active"]
-        assert active.keys() == {"alert_id", "rev", "severity", "subject", "rule", "phase", "state", "since"}
+        assert not active["acknowledged"]
         assert active["alert_id"] == record.events()[0]["alert_id"]
         assert record.last("alerts")["active"] == []
 
@@ -214,7 +132,7 @@ class TestWhatASubscriberSees:
     def test_the_state_of_a_point_has_every_key(self, record: Record) -> None:
         states = [json.loads(one.payload) for one in record.seen if one.topic == f"{BASE}/points/main/state"]
         for state in states:
-            assert_shape(state, POINT)
+            assert fault("point", state) is None
         assert states[0]["quality"] == "good"
         assert states[0]["readings"][LN[0]] == 231.0
         assert states[0]["picture"]["neutral_shift_v"] == pytest.approx(0.0, abs=0.5)
@@ -228,16 +146,9 @@ class TestWhatASubscriberSees:
 
     def test_the_heartbeat_has_every_key(self, record: Record) -> None:
         status = record.last("status")
-        assert_shape(status, STATUS)
-        assert status["buses"]["board"].keys() == {"meters", "failing", "polls", "overruns"}
-        assert status["outbox"].keys() == {
-            "depth",
-            "dropped",
-            "dead_letters",
-            "held",
-            "rejects_visible",
-            "last_error",
-        }
+        assert fault("status", status) is None
+        assert status["buses"]["board"]["polls"] > 0
+        assert status["configuration"]["refused"] is None
         assert status["storage"] == "good"
         assert f"{BASE}/status" in record.retained
 
@@ -272,7 +183,7 @@ def test_a_broker_that_speaks_3_1_1_only_hears_the_same(tmp_path: Path) -> None:
         wait_until(lambda: watching.payloads("/points/main/state"), "a first reading")
         meters.shown["incomer"] = PHASE_LOST
         wait_until(lambda: transitions(watching) == ["main/phase_loss raised"], "the alert")
-        assert_shape(bodies(watching, "/events/")[0], EVENT)
+        assert fault("alert", bodies(watching, "/events/")[0]) is None
         assert service.service.delivery.status.protocol == "3.1.1"
         service.stop()
         wait_until(lambda: watching.newest()[f"{BASE}/availability"] == b"offline", "offline")

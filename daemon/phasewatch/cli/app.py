@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from phasewatch.cli.operating import alerts_app, status
 from phasewatch.cli.outcome import reporting_errors
 
 app = typer.Typer(
@@ -45,13 +46,14 @@ def demo(
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this long.")] = None,
     loop: Annotated[bool, typer.Option("--loop", help="Repeat the scenario until stopped.")] = False,
     scenario: Annotated[Path | None, typer.Option(help="Another scenario file.")] = None,
+    web: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Serve the page there, too.")] = None,
     json: Json = False,
 ) -> None:
     """Show the whole loop on loopback: simulated meters, the real service, a real broker, a subscriber."""
     from phasewatch.cli.demo import play
 
     with reporting_errors():
-        play(seconds=seconds, loop=loop, scenario=scenario, as_json=json)
+        play(seconds=seconds, loop=loop, scenario=scenario, as_json=json, listen=web)
 
 
 @app.command()
@@ -103,7 +105,14 @@ def scan(
     parities: Annotated[
         str | None, typer.Option(metavar="N,E,O", help="Serial line only. Default: the URL's, or N,E.")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.01, max=30.0, help="Seconds to wait for an answer.")] = 0.3,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=30.0,
+            help="Seconds to wait for an answer. Default: 0.3 on a serial line, where later ones are noticed; else 1.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Ask for meters on a line or an endpoint; name their models and write a site file for them."""
@@ -184,7 +193,10 @@ def simulate(
     loop: Annotated[bool, typer.Option("--loop", help="Repeat the scenario.")] = False,
     line_fault: Annotated[
         list[str] | None,
-        typer.Option(help="On rtu://: noise=0.1, loss=0.01, late=0.1, late_s=2, echo, other_master_s=0.5; repeatable."),
+        typer.Option(
+            help="On rtu://: noise=0.1, loss=0.01, late=0.1, late_s=2, echo, other_master_s=0.5, duplicate_s=0.001;"
+            " repeatable."
+        ),
     ] = None,
 ) -> None:
     """Serve a simulated meter on real Modbus until stopped; a pseudo terminal keeps the timing of a real line."""
@@ -192,6 +204,25 @@ def simulate(
 
     with reporting_errors():
         simulate_meter(meter, listen, scenario, unit_id or (), wiring, loop, line_fault or ())
+
+
+@app.command()
+def report(
+    config: Config = DEFAULT_CONFIG,
+    socket: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The daemon's socket. Default: where it listens, else the meters are read."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write it; - for stdout.")] = Path(
+        "report.html"
+    ),
+    lang: Annotated[str | None, typer.Option(help="en or zh. Default: that of the site.")] = None,
+) -> None:
+    """Write a report of the site as one HTML page: meters, limits, pictures, verdicts, alerts, what happened."""
+    from phasewatch.cli.report import report_site
+
+    with reporting_errors():
+        report_site(config, socket, out, lang)
 
 
 @meters_app.command("list")
@@ -212,3 +243,7 @@ def meters_show(
 
     with reporting_errors():
         show_meter(profile_id, as_json=json)
+
+
+app.command()(status)
+app.add_typer(alerts_app, name="alerts")

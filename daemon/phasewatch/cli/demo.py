@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import queue
+import secrets
+import shutil
 import signal
 import sys
 import tempfile
@@ -19,8 +21,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from phasewatch.cli.outcome import say
 from phasewatch.cli.simulate import read_scenario
 from phasewatch.cli.stage import Stage, staged
+from phasewatch.connections import delivery_config
 from phasewatch.library import LoadedSite, config_directory, load_site
-from phasewatch.service import Service, delivery_config
+from phasewatch.service import Service
+from phasewatch.settings import WebSettings
 
 SITE: Final = "demo.yaml"
 STORY: Final = "scenarios/demo.yaml"
@@ -76,17 +80,20 @@ def show(event: dict[str, Any]) -> None:
         typer.echo(f"          next    {step}")
 
 
-def play(*, seconds: float | None, loop: bool, scenario: Path | None, as_json: bool) -> None:
-    """Play the demo. Raises: LibraryError, InputError."""
+def play(*, seconds: float | None, loop: bool, scenario: Path | None, as_json: bool, listen: str | None = None) -> None:
+    """Play the demo; `listen`: where its page can be seen. Raises: LibraryError, InputError."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
     config = config_directory()
     loaded = load_site(config / SITE)
     story = read_scenario(scenario or config / STORY)
     tell = say if as_json else typer.echo
     with staged(loaded, story, loop) as stage, tempfile.TemporaryDirectory(prefix="phasewatch-demo-") as state:
-        placed = _placed(loaded, stage, Path(state))
+        placed = _placed(loaded, stage, Path(state), listen)
         subscriber = Subscriber(stage.broker_url, f"phasewatch/{loaded.site.site}/events/#", as_json)
         tell(f"broker {stage.broker_url}, meters {' and '.join(stage.bus_urls)}: {story.name}, {story.length_s:.0f} s.")
+        if placed.site.web is not None and placed.site.web.token_file is not None:
+            token = placed.site.web.token_file.read_text(encoding="ascii")
+            tell(f"page: http://{listen}/ ; to acknowledge there, the token is {token}")
         try:
             asyncio.run(_run(placed, stage, seconds if seconds is not None or loop else story.length_s, tell))
         finally:
@@ -94,12 +101,19 @@ def play(*, seconds: float | None, loop: bool, scenario: Path | None, as_json: b
     _sum_up(subscriber.seen, tell)
 
 
-def _placed(loaded: LoadedSite, stage: Stage, state: Path) -> LoadedSite:
+def _placed(loaded: LoadedSite, stage: Stage, state: Path, listen: str | None) -> LoadedSite:
     """Return the site with the addresses that the stage really has."""
     site = loaded.site
     buses = tuple(bus.model_copy(update={"url": url}) for bus, url in zip(site.buses, stage.bus_urls, strict=True))
     mqtt = site.mqtt.model_copy(update={"urls": (stage.broker_url,)})
-    return replace(loaded, site=site.model_copy(update={"buses": buses, "mqtt": mqtt, "state_dir": state}))
+    web = None if listen is None else WebSettings(listen=listen, token_file=_token(state / "token"))
+    return replace(loaded, site=site.model_copy(update={"buses": buses, "mqtt": mqtt, "state_dir": state, "web": web}))
+
+
+def _token(path: Path) -> Path:
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(16), encoding="ascii")
+    return path
 
 
 async def _run(loaded: LoadedSite, stage: Stage, seconds: float | None, tell: Callable[[str], None]) -> None:
@@ -134,7 +148,8 @@ def _sum_up(seen: list[dict[str, Any]], tell: Callable[[str], None]) -> None:
     raised = sum(event["transition"] == "raised" for event in seen)
     cleared = sum(event["transition"] == "cleared" for event in seen)
     tell(f"\n{raised} alerts raised, {cleared} cleared, {len(seen)} events received from the broker.")
+    program = "phasewatch" if shutil.which("phasewatch") else sys.argv[0]
     tell("Try next:")
-    tell("  phasewatch explain --ln 234,234,234 --lpe 208,254,254")
-    tell("  phasewatch simulate --meter eastron-sdm630 --listen tcp://127.0.0.1:5020")
-    tell("  phasewatch check --config config/site.example.yaml")
+    tell(f"  {program} explain --ln 234,234,234 --lpe 208,254,254")
+    tell(f"  {program} simulate --meter eastron-sdm630 --listen tcp://127.0.0.1:5020")
+    tell(f"  {program} check --config config/site.example.yaml")

@@ -19,10 +19,10 @@ def run_site(path: Path) -> None:
     loaded = load_site(path)
     logging.basicConfig(level=logging.INFO, handlers=[JournalHandler()])
     faulthandler.enable()  # the watchdog's SIGABRT then shows what every thread was doing
-    for line in loaded.warnings:
-        logging.getLogger("phasewatch").warning(line)
     try:
         service = Service(loaded)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: mqtt.password_file: {error}") from error
+    for line in loaded.warnings:
+        logging.getLogger("phasewatch").warning(line)
     asyncio.run(run_until_signalled(service))

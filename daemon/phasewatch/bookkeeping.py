@@ -1,0 +1,113 @@
+"""What goes into the journal: events, their evidence, and what a restart must not forget.
+
+Flash wears by writing: a healthy site writes what it learned every ten minutes, and nothing else.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from phasewatch.adapters.delivery import Delivery
+from phasewatch.adapters.messages import Change
+from phasewatch.alerts.event import Event
+from phasewatch.alerts.evidence import SHIFTS, Recorder
+from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.watch import Watch
+from phasewatch.assembly import LEARNED, SEEN_LIVE
+from phasewatch.electrical.numbers import NUMBERS
+from phasewatch.library.topics import ALERT, EVENT, PHASE_ALERT
+from phasewatch.running import Running
+
+LEARNED_S: Final = 600.0
+"""Between two records of what was learned."""
+
+_log = logging.getLogger(__name__)
+
+
+class Bookkeeper:
+    """Writes for one running daemon."""
+
+    def __init__(self, running: Running, envelope: Callable[[], dict[str, Any]], now_s: float) -> None:
+        """`envelope`: what every event says beside its own payload: how far its time can be trusted."""
+        self._running, self._envelope = running, envelope
+        self._recorder = Recorder()
+        self._learned_due_s = now_s + LEARNED_S
+
+    @property
+    def _delivery(self) -> Delivery:
+        return self._running.delivery
+
+    def commit(self, events: Sequence[Event], now_s: float) -> None:
+        """Journal events in one transaction, say them in the log, and begin the evidence of what was raised."""
+        if events:
+            self._delivery.commit([self._change(event) for event in events])
+        for event in events:
+            level = logging.WARNING if event.payload["state"] != "cleared" else logging.INFO
+            _log.log(level, "%s %s: %s", event.key, event.transition, event.payload["summary"])
+            if event.transition == "raised":
+                self._witness(event, now_s)
+
+    def _change(self, event: Event) -> Change:
+        subject, rule, phase = event.key
+        site = self._running.loaded.site.site
+        alert = PHASE_ALERT.address(site=site, subject=subject, rule=rule, phase=phase) if phase else ""
+        return Change(
+            key=str(event.key),
+            event_topic=EVENT.address(site=site, subject=subject, rule=rule),
+            alert_topic=alert or ALERT.address(site=site, subject=subject, rule=rule),
+            payload={**event.payload, **self._envelope()},
+            record=json.dumps(event.record),
+            active=event.active,
+        )
+
+    # Evidence
+
+    def reading(self, point: PointWatch) -> None:
+        """Keep the newest moment of a point, in case that something is raised within the next minute."""
+        if point.reading is None or point.diagnosis is None:
+            return
+        shifts = {name: NUMBERS[name](point.diagnosis) for name in SHIFTS}
+        values = {**point.reading.values, **{name: value for name, value in shifts.items() if value is not None}}
+        self._recorder.reading(point.name, point.reading.monotonic_s, values)
+
+    def _witness(self, event: Event, now_s: float) -> None:
+        watch, subject = self._running.watch, event.key.subject
+        point = subject if subject in watch.points else None
+        if point is None and subject in watch.meters:
+            point = watch.point_of(subject)
+        if point is not None:
+            at = datetime.fromisoformat(event.payload["at"])
+            self._recorder.raised(point, event.payload["alert_id"], subject, event.key.rule, at, now_s)
+
+    # What a restart must not forget
+
+    def live(self, point: PointWatch) -> None:
+        """Keep which phases a point has ever seen live, when that has grown."""
+        if point.live_changed:
+            point.live_changed = False
+            self._delivery.remember({f"{point.name}/{SEEN_LIVE}": json.dumps({"phases": point.seen_live})})
+
+    def turn(self, watch: Watch, at: datetime, now_s: float) -> None:
+        """Write what is due."""
+        self._remember(watch.running(at, now_s))
+        self._delivery.keep_evidence(self._recorder.due(now_s))
+        if now_s >= self._learned_due_s:
+            self._learned_due_s = now_s + LEARNED_S
+            self._remember(_learned(watch))
+
+    def close(self, watch: Watch, at: datetime, now_s: float) -> None:
+        """Write what a clean end still can."""
+        self._remember({**watch.running(at, now_s, every=True), **_learned(watch)})
+        self._delivery.keep_evidence(self._recorder.flush())
+
+    def _remember(self, records: dict[str, dict[str, Any]]) -> None:
+        if records:
+            self._delivery.remember({path: json.dumps(record) for path, record in records.items()})
+
+
+def _learned(watch: Watch) -> dict[str, dict[str, Any]]:
+    """Return what the rules have learned since they were asked, of all points."""
+    found = {name: point.learned() for name, point in watch.points.items()}
+    return {f"{name}/{LEARNED}": learned for name, learned in found.items() if learned is not None}
