@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -32,19 +32,19 @@ class Plant:
     def __init__(self, *names: str) -> None:
         self.shown: dict[str, Mapping[str, float]] = dict.fromkeys(names, HEALTHY)
         profile = _with_nan(load_profile(SDM630))
-        units = {name: Unit(profile, partial(self.shown.__getitem__, name)) for name in names}
-        self._servers = {name: Server("tcp://127.0.0.1:0", {1: unit}) for name, unit in units.items()}
+        self._units = {name: Unit(profile, partial(self.shown.__getitem__, name)) for name in names}
+        self._servers = {name: Server("tcp://127.0.0.1:0", {1: unit}) for name, unit in self._units.items()}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="plant", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
         for server in self._servers.values():
-            asyncio.run_coroutine_threadsafe(server.start(), self._loop).result(10)
+            self._in_loop(server.start())
 
     def stop(self) -> None:
         for server in self._servers.values():
-            asyncio.run_coroutine_threadsafe(server.stop(), self._loop).result(10)
+            self._in_loop(server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -55,6 +55,19 @@ class Plant:
     def asked(self, name: str) -> int:
         """Return how many of the last thousand requests a meter's server has had."""
         return len(self._servers[name].requests)
+
+    def switch_off(self, name: str) -> None:
+        """Take a meter off the network, with every connection to it."""
+        url = self._servers[name].url
+        self._in_loop(self._servers[name].stop())
+        self._servers[name] = Server(url, {1: self._units[name]})
+
+    def switch_on(self, name: str) -> None:
+        """Let a meter come back where it was."""
+        self._in_loop(self._servers[name].start())
+
+    def _in_loop(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def ail(self, name: str, fault: Fault) -> None:
         self._servers[name].faults[1] = fault

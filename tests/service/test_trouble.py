@@ -296,3 +296,26 @@ def test_a_bus_that_hangs_starves_the_watchdog(tmp_path: Path) -> None:
         fed = notifier.times
         several_beats()
         assert notifier.times == fed
+
+
+@pytest.mark.broker
+def test_a_meter_that_loses_its_power_is_read_again_when_it_is_back(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker") as broker, plant("incomer") as meters, subscriber(broker.url) as watching:
+        loaded = site(
+            bus(meter("incomer"), url=meters.url("incomer")),
+            mqtt={"urls": [broker.url]},
+            state_dir=str(tmp_path / "state"),
+        )
+        with running(loaded) as service:
+            for turn in range(1, 3):
+                wait_until(lambda: service.polls("board") and service.standing() == [], "readings")
+                meters.switch_off("incomer")
+                wait_until(partial(stands, service, ["incomer/meter_offline"]), "the meter offline")
+                meters.switch_on("incomer")
+                wait_until(partial(stands, service, []), "the meter back")
+                told = ["incomer/meter_offline raised", "incomer/meter_offline cleared"] * turn
+                wait_until(partial(have_been_told, watching, told), "both events")
+
+
+def have_been_told(watching: Any, told: list[str]) -> bool:
+    return transitions(watching) == told
