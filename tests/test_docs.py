@@ -114,8 +114,8 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
             assert target.removeprefix("#") in headings if target.startswith("#") else (ROOT / target).exists(), target
 
 
-def test_every_file_that_the_readme_copies_exists() -> None:
-    for program in ("install", "cp"):
-        files = [word for words in typed(program) for word in words if word.startswith(("config/", "systemd/"))]
-        assert files
-        assert all((ROOT / file).is_file() for file in files)
+def test_every_file_that_the_readme_types_exists() -> None:
+    blocks = "\n".join(re.findall(r"^```(?:sh|console)\n(.*?)^```", README, re.M | re.S))
+    files = set(re.findall(r"(?:config|systemd|tests)/[\w./-]+\w", blocks))
+    assert "systemd/install.sh" in files
+    assert [file for file in files if not (ROOT / file).is_file()] == []
