@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from phasewatch.adapters.broadcast import Broadcast
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.messages import Change
+from phasewatch.adapters.page_daemon import slim
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.alerts.watch import Watch
 from phasewatch.assembly import LEARNED, SEEN_LIVE
 from phasewatch.electrical.numbers import NUMBERS
+from phasewatch.history import History
 from phasewatch.library.topics import ALERT, EVENT, PHASE_ALERT
 from phasewatch.running import Running
 
@@ -29,10 +32,17 @@ _log = logging.getLogger(__name__)
 class Bookkeeper:
     """Writes for one running daemon."""
 
-    def __init__(self, running: Running, envelope: Callable[[], dict[str, Any]], now_s: float) -> None:
+    def __init__(
+        self,
+        running: Running,
+        envelope: Callable[[], dict[str, Any]],
+        now_s: float,
+        history: History,
+        broadcast: Broadcast,
+    ) -> None:
         """`envelope`: what every event says beside its own payload: how far its time can be trusted."""
         self._running, self._envelope = running, envelope
-        self._recorder = Recorder()
+        self._recorder, self._history, self._broadcast = Recorder(), history, broadcast
         self._learned_due_s = now_s + LEARNED_S
 
     @property
@@ -46,6 +56,7 @@ class Bookkeeper:
         for event in events:
             level = logging.WARNING if event.payload["state"] != "cleared" else logging.INFO
             _log.log(level, "%s %s: %s", event.key, event.transition, event.payload["summary"])
+            self._broadcast.tell("alert", slim(event.payload))
             if event.transition == "raised":
                 self._witness(event, now_s)
 
@@ -71,6 +82,7 @@ class Bookkeeper:
         shifts = {name: NUMBERS[name](point.diagnosis) for name in SHIFTS}
         values = {**point.reading.values, **{name: value for name, value in shifts.items() if value is not None}}
         self._recorder.reading(point.name, point.reading.monotonic_s, values)
+        self._history.reading(point.name, point.reading.monotonic_s, values)
 
     def _witness(self, event: Event, now_s: float) -> None:
         watch, subject = self._running.watch, event.key.subject

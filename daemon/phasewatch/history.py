@@ -70,11 +70,16 @@ class _Ring:
             self._cells[place : place + 3] = _EMPTY if passed < slot else array("f", parts)
         self._newest = slot
 
-    def get(self, slot: int) -> tuple[float, float, float]:
-        if not self._newest - self._slots < slot <= self._newest:
-            return (math.nan,) * 3
-        place = 3 * (slot % self._slots)
-        return self._cells[place], self._cells[place + 1], self._cells[place + 2]
+    def window(self, first: int, count: int) -> "array[float]":
+        """Return the cells of so many slots in a row; NaN for those that are not kept."""
+        found, slots = array("f", _EMPTY * count), self._slots
+        start, end = max(first, self._newest - slots + 1, 0), min(first + count, self._newest + 1)
+        while start < end:
+            place = start % slots
+            length = min(end - start, slots - place)
+            found[3 * (start - first) : 3 * (start - first + length)] = self._cells[3 * place : 3 * (place + length)]
+            start += length
+        return found
 
 
 _EMPTY: Final = array("f", [math.nan] * 3)
@@ -108,11 +113,14 @@ class _Track:
             self._day = _Pile()
         self._slot = slot
 
-    def parts(self, span: Span, slot: int) -> tuple[float, float, float]:
-        """Return lowest, mean and highest value of a slot; NaN for what was not read."""
-        if span == "hour":
-            return self._hour.parts if slot == self._slot else self._hours.get(slot)
-        return self._today() if slot == self._slot // _FOLDED else self._days.get(slot)
+    def window(self, span: Span, first: int, count: int) -> "array[float]":
+        """Return lowest, mean and highest value of each slot; NaN for what was not read."""
+        hour = span == "hour"
+        found = (self._hours if hour else self._days).window(first, count)
+        open_slot = (self._slot if hour else self._slot // _FOLDED) - first
+        if 0 <= open_slot < count:
+            found[3 * open_slot : 3 * open_slot + 3] = array("f", self._hour.parts if hour else self._today())
+        return found
 
     def _today(self) -> tuple[float, float, float]:
         """Return what is in the slot of the day that is not over."""
@@ -164,8 +172,8 @@ class History:
 
 
 def _columns(track: _Track, span: Span, slots: range) -> dict[str, list[float | None]]:
-    rows = [track.parts(span, slot) for slot in slots]
+    cells = track.window(span, slots.start, len(slots))
     return {
-        part: [None if math.isnan(value) else round(value, _DIGITS) for value in column]
-        for part, column in zip(PARTS, zip(*rows, strict=True), strict=True)
+        part: [None if value != value else round(value, _DIGITS) for value in cells[place::3]]
+        for place, part in enumerate(PARTS)
     }

@@ -15,11 +15,13 @@ from phasewatch.adapters.mqtt import Arrived
 from phasewatch.alerts.command import Answer, CommandError, parse, refusal
 from phasewatch.alerts.event import stamp
 from phasewatch.bookkeeping import Bookkeeper
+from phasewatch.history import History
 from phasewatch.library.topics import COMMAND, REPLY
 from phasewatch.measuring import measures
 from phasewatch.polling import Clock
 from phasewatch.publications import delivery_state, point_state, status
 from phasewatch.running import Running
+from phasewatch.showing import Showing
 
 MOST_BYTES: Final = 64 * 1024
 """Of a command."""
@@ -27,12 +29,15 @@ MOST_BYTES: Final = 64 * 1024
 _log = logging.getLogger(__name__)
 
 
-class Operations:
+class Operations(Showing):
     """Answers for one running daemon; called in its loop."""
 
-    def __init__(self, running: Running, books: Bookkeeper, clock: Clock, greet: Callable[[], None]) -> None:
+    def __init__(
+        self, running: Running, books: Bookkeeper, clock: Clock, history: History, greet: Callable[[], None]
+    ) -> None:
         """`greet`: tell Home Assistant what there is."""
-        self._running, self._books, self._clock, self._greet = running, books, clock, greet
+        super().__init__(running, clock, history)
+        self._books, self._greet = books, greet
 
     # Looks
 

@@ -114,6 +114,16 @@ class BusPoller:
         """What was seen on the line since the start."""
         return self._bus.counts
 
+    @property
+    def polls(self) -> int:
+        """Polls made so far."""
+        return sum(meter.polls for meter in self.meters)
+
+    @property
+    def overruns(self) -> int:
+        """Polls left out so far, for earlier ones took too long."""
+        return sum(meter.overruns for meter in self.meters)
+
     async def run(self) -> None:
         """Poll until cancelled."""
         start_s = self._clock.monotonic_s()

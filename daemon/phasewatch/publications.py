@@ -121,9 +121,9 @@ def _bus(poller: BusPoller) -> dict[str, Any]:
     return {
         "meters": len(poller.meters),
         "failing": [meter.plan.name for meter in poller.meters if meter.failures],
-        "polls": sum(meter.polls for meter in poller.meters),
+        "polls": poller.polls,
         "failures": sum(sum(meter.kinds.values()) for meter in poller.meters),
-        "overruns": sum(meter.overruns for meter in poller.meters),
+        "overruns": poller.overruns,
         "load_percent": None if poller.load is None else round(100.0 * poller.load, 1),
     }
 

@@ -16,16 +16,19 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from phasewatch.adapters.broadcast import Broadcast
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.http_server import HttpServer, server_of
 from phasewatch.adapters.messages import DeliveryConfig
 from phasewatch.adapters.modbus import Bus
+from phasewatch.adapters.page import routes
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.watch import Watch
 from phasewatch.announcements import DISCOVERED, Announcer
 from phasewatch.assembly import build_watch, meter_plan
 from phasewatch.bookkeeping import Bookkeeper
 from phasewatch.connections import delivery_config, open_real_bus
+from phasewatch.history import History
 from phasewatch.library import LibraryError, LoadedSite, load_site
 from phasewatch.meters.reading import Reading
 from phasewatch.operations import Operations
@@ -87,8 +90,9 @@ class Service:
         started, now_s = self._clock.now(), self._clock.monotonic_s()
         self.running = Running(loaded, watch, posting, started, Configuration(started))
         self._announcer = Announcer(loaded, posting, restored.announced, discovered)
-        self._books = Bookkeeper(self.running, self._envelope, now_s)
-        self.operations = Operations(self.running, self._books, self._clock, self._announcer.greet)
+        self._history, self._broadcast = History(), Broadcast()
+        self._books = Bookkeeper(self.running, self._envelope, now_s, self._history, self._broadcast)
+        self.operations = Operations(self.running, self._books, self._clock, self._history, self._announcer.greet)
         self._turned, self._status_due_s = (-1, now_s), now_s
         self._reload_asked = asyncio.Event()
         self._bus_tasks: dict[str, asyncio.Task[None]] = {}
@@ -131,7 +135,8 @@ class Service:
         self._start_polling()
         self.delivery.arrived = partial(wake, asyncio.get_running_loop(), self.operations.take_commands)
         self.operations.take_commands()
-        server = server_of(self.operations, self.running.loaded.site, os.environ)
+        more = routes(self.operations, self._broadcast)
+        server = server_of(self.operations, self.running.loaded.site, os.environ, more)
         await server.start()
         own = [
             asyncio.create_task(self._beat(server), name="heartbeat"),
@@ -141,6 +146,7 @@ class Service:
             await self._until(stop, own)
         finally:
             self._notifier.stopping()
+            self._broadcast.close()
             await server.stop()
             await end((*own, *self._bus_tasks.values()))
             await asyncio.gather(*(poller.close() for poller in self.pollers), return_exceptions=True)
@@ -200,8 +206,7 @@ class Service:
         watch, now = self.watch, self._clock.now()
         events = [*watch.tick(now, now_s), *watch.health(health(self.delivery.status, now_s), now)]
         for poller in self.pollers:
-            polls, overruns = sum(m.polls for m in poller.meters), sum(m.overruns for m in poller.meters)
-            events += watch.load(poller.name, polls, overruns, now, now_s)
+            events += watch.load(poller.name, poller.polls, poller.overruns, now, now_s)
         self._books.commit(events, now_s)
         self._books.turn(watch, now, now_s)
 
@@ -231,13 +236,16 @@ class Service:
         self._books.live(point)
         self._books.reading(point)
         self._announcer.point(point, self._clock.monotonic_s())
+        self._broadcast.changed(point.name)
 
     def on_failure(self, meter: str, detail: str) -> None:
         """Take a failed poll."""
         now_s = self._clock.monotonic_s()
         self._books.commit(self.watch.failure(meter, detail, self._clock.now(), now_s), now_s)
         self._announcer.availability(meter, online=self.watch.online(meter), failing=True)
-        self._announcer.point(self.watch.points[self.watch.point_of(meter)], now_s)
+        point = self.watch.points[self.watch.point_of(meter)]
+        self._announcer.point(point, now_s)
+        self._broadcast.changed(point.name)
 
     # Another site file
 
@@ -277,6 +285,7 @@ class Service:
         kept = {poller.name: poller for poller in running.pollers if poller.name not in changed}
         running.pollers = self._pollers(loaded, kept)
         self._announcer.take_over(loaded)
+        self._history.keep(running.watch.points)
         self._start_polling()
 
 
