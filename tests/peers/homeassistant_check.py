@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from homeassistant import bootstrap, config_entries, core, loader
+from homeassistant.components.automation.config import async_validate_config_item
 from homeassistant.helpers import device_registry, entity_registry
 from homeassistant.setup import async_setup_component
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from phasewatch.adapters.homeassistant import discovery
-from phasewatch.library import LoadedSite
+from phasewatch.library import LoadedSite, config_directory, read_yaml
 from tests.broker import mosquitto
+from tests.peers.news import event as news
+from tests.peers.news import text
 from tests.service.site import HEALTHY, bus, meter, site
 
 ENTRY: Mapping[str, Any] = {
@@ -41,6 +44,7 @@ ENTRY: Mapping[str, Any] = {
     **dict.fromkeys(("pref_disable_new_entities", "pref_disable_polling"), False),
 }
 BASE = "phasewatch/plant"
+OTHER_ALERTS = "phasewatch/plant-7/alerts"
 ALERT = {"subject": "main", "rule": "earth_displacement", "phase": "L1", "severity": "high", "summary": "Earth pulled"}
 NO_ALERT: Mapping[str, Any] = {"seq": 0, "active": []}
 
@@ -82,6 +86,17 @@ class Home:
 
     def attribute(self, unique_id: str, name: str) -> Any:
         return self._hass.states.get(self.entities()[unique_id]).attributes.get(name)
+
+    async def automate(self, automation: dict[str, Any]) -> list[dict[str, Any]]:
+        """Let Home Assistant judge an automation and run it; return the list that its notifications will stand in."""
+        told: list[dict[str, Any]] = []
+        self._hass.services.async_register("notify", "notify", lambda call: told.append(dict(call.data)))
+        judged = await async_validate_config_item(self._hass, "phasewatch", automation)
+        assert judged is not None
+        assert judged.validation_status == "ok", judged.validation_error
+        assert await async_setup_component(self._hass, "automation", {"automation": [automation]})
+        await self._hass.async_block_till_done()
+        return told
 
     def devices(self) -> set[str]:
         return {device.name for device in device_registry.async_get(self._hass).devices.values()}
@@ -169,6 +184,27 @@ async def what_is_gone_is_removed(home: Home) -> None:
     assert home.devices() == {"phasewatch plant", "plant main"}
 
 
+async def the_automation_tells_and_takes_back(home: Home) -> None:
+    written: Any = read_yaml(config_directory() / "examples" / "home-assistant.yaml")
+    topic, by_phase = f"{OTHER_ALERTS}/main/phase_loss", f"{OTHER_ALERTS}/main/voltage_dip/l1"
+    await home.hears(topic, news("main/phase_loss", 1))  # retained: it stands before Home Assistant listens
+    told = await home.automate(written[0])
+    await home.hears(f"{OTHER_ALERTS}/main/wiring", "")  # emptied: that rule is no longer configured
+    await home.hears(by_phase, news("main/voltage_dip", 1, severity="medium"))
+    await home.hears(by_phase, news("main/voltage_dip", 2, severity="critical"))
+    await home.hears(topic, news("main/phase_loss", 2, acknowledged=True))
+    await home.hears(by_phase, news("main/voltage_dip", 3, severity="critical", state="cleared"))
+    rang = [(call["data"]["tag"], call.get("title"), call["message"]) for call in told]
+    gone = (None, "clear_notification")
+    assert rang == [
+        (topic, "HIGH main/phase_loss", text("main/phase_loss", 1)),
+        (by_phase, *gone),
+        (by_phase, "CRITICAL main/voltage_dip", text("main/voltage_dip", 2)),
+        (topic, *gone),
+        (by_phase, *gone),
+    ], rang
+
+
 def _components(payload: bytes) -> list[dict[str, Any]]:
     return list(json.loads(payload)["components"].values())
 
@@ -177,7 +213,7 @@ async def check(directory: Path, port: int) -> None:
     hass = await started(directory, port)
     steps = (everything_is_found, states_are_shown, alerts_come_and_go, what_is_not_known_is_not_shown)
     with publisher(port) as client:
-        for step in (*steps, what_is_gone_is_removed):
+        for step in (*steps, what_is_gone_is_removed, the_automation_tells_and_takes_back):
             await step(Home(hass, client))
             print(f"ok: {step.__name__.replace('_', ' ')}")
     await hass.async_stop(force=True)
