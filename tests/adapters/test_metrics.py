@@ -57,6 +57,7 @@ def test_what_is_missing_has_no_sample() -> None:
             points=(PointMeasures("main"),),
         )
     )
+    assert found.pop(("phasewatch_point_fresh", "main")) == 0.0
     missing = ("point_", "meter_online", "bus_load_ratio", "line_", "poll_failures")
     assert [name for name, *_ in found if name.removeprefix("phasewatch_").startswith(missing)] == []
     assert found["phasewatch_polls_total", "board", "incomer"] == 0.0

@@ -54,6 +54,11 @@ class PointMeasures:
     """Negative to positive sequence, per unit."""
     verdict: str | None = None
 
+    @property
+    def fresh(self) -> bool:
+        """Whether there is a reading that is not old."""
+        return self.verdict is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Measures:
@@ -160,6 +165,8 @@ def _points(measures: Measures) -> Iterator[Metric]:
     def each(value: Callable[[PointMeasures], float | None]) -> list[Sample]:
         return [((point.point,), value(point)) for point in points]
 
+    fresh = each(lambda p: float(p.fresh))
+    yield _gauge("point_fresh", "Whether the point has a reading that is not old.", ("point",), fresh)
     volts = [((p.point, quantity), value) for p in points for quantity, value in p.voltages_v.items()]
     yield _gauge("point_voltage_volts", "Voltages as last read.", ("point", "quantity"), volts)
     neutral, earth = each(lambda p: p.neutral_shift_v), each(lambda p: p.earth_shift_v)
