@@ -124,7 +124,7 @@ class BusSettings(Section):
 
 def _broker_url(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/"):
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or " " in url:
         raise ValueError("must be mqtt://host:1883 or mqtts://host:8883")
     if parts.username or parts.password:
         raise ValueError("carries a user or password; use mqtt.username and mqtt.password_file")

@@ -104,12 +104,14 @@ def simulated_meter(profile_id: str = "eastron-sdm630") -> Unit:
 
 
 @contextmanager
-def simulated(units: Mapping[int, Unit], listen: str = "tcp://127.0.0.1:0") -> Iterator[Server]:
+def simulated(
+    units: Mapping[int, Unit], listen: str = "tcp://127.0.0.1:0", turnaround_s: float | None = None
+) -> Iterator[Server]:
     """Serve simulated meters on a free port or another line, in a thread of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    server = Server(listen, units)
+    server = Server(listen, units, turnaround_s=turnaround_s)
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(5)
         yield server

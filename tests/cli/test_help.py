@@ -10,7 +10,7 @@ from tests.cli.program import phasewatch
 ROOT: Any = typer.main.get_command(app)
 ANSWERING = (
     *("demo", "check", "read", "scan", "doctor", "explain", "meters list", "meters show"),
-    *("status", "alerts list", "alerts acknowledge", "alerts shelve", "alerts unshelve", "alerts test"),
+    *("status", "watch", "alerts list", "alerts acknowledge", "alerts shelve", "alerts unshelve", "alerts test"),
 )
 
 

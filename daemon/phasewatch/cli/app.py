@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.cli.operating import alerts_app, status
+from phasewatch.cli.operating import alerts_app, status, watch
 from phasewatch.cli.outcome import reporting_errors
 
 app = typer.Typer(
@@ -54,6 +54,24 @@ def demo(
 
     with reporting_errors():
         play(seconds=seconds, loop=loop, scenario=scenario, as_json=json, listen=web)
+
+
+@app.command("init")
+def first_run(
+    out: Annotated[Path, typer.Option(metavar="SITE.YAML", help="The file to write.")] = Path("site.yaml"),
+    address: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where the meters are: host[:port], /dev/ttyUSB0 or a URL.")
+    ] = None,
+    units: Annotated[str, typer.Option(help="Unit ids to propose: 1-20 or 1,5,100-110.")] = "1-20",
+    timeout: Annotated[float | None, typer.Option(min=0.01, max=30.0, help="As that of `scan`.")] = None,
+    broker: Annotated[str | None, typer.Option(metavar="URL", help="mqtt://host:1883 or mqtts://host:8883.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept every proposal; replaces no file.")] = False,
+) -> None:
+    """Look for meters, ask what they are and where the broker is, and write a site file with comments."""
+    from phasewatch.cli.init import Given, set_up
+
+    with reporting_errors():
+        set_up(Given(out, address, units, timeout, broker, yes))
 
 
 @app.command()
@@ -153,7 +171,7 @@ def explain(
         frame = command.Frame(nominal, system, accuracy, lang)
         case = command.Case(ln, lpe, ll, npe, i, i_n)
         if file is not None:
-            command.explain_file(file, frame, case)
+            command.explain_file(file, frame, case, as_json=json)
         else:
             command.explain_case(case, frame, as_json=json)
 
@@ -246,4 +264,5 @@ def meters_show(
 
 
 app.command()(status)
+app.command()(watch)
 app.add_typer(alerts_app, name="alerts")

@@ -1,6 +1,5 @@
 """`phasewatch check`: the site file, the read plan, the bus load and the limits in volts."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from math import ceil
@@ -13,7 +12,8 @@ from rich.table import Column, Table
 
 from phasewatch.assembly import MeterPlan, meter_plan, point_names, poll_ms, supply_of
 from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.probe import poll_once, reach_broker, unusable_files
+from phasewatch.cli.probe import poll_site, reach_broker, unusable_files
+from phasewatch.cli.progress import long_work
 from phasewatch.electrical.limits import Band
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.endpoint import parse_url
@@ -24,9 +24,13 @@ from phasewatch.settings import BusSettings
 def check_site(path: Path, *, connect: bool, as_json: bool) -> None:
     """Check a site file; exit status 1 if it would not work as it stands. Raises: LibraryError."""
     loaded = load_site(path)
-    buses = [_bus(loaded, place) for place in range(len(loaded.site.buses))]
+    buses = []
+    with long_work(len(loaded.site.buses), "planning", hidden=as_json) as look:
+        for place, bus in enumerate(loaded.site.buses):
+            look(place, f"planning {bus.name}")
+            buses.append(_bus(loaded, place))
     problems = [*loaded.warnings, *unusable_files(loaded), *_overloads(path, buses)]
-    problems += _unreachable(loaded) if connect else ()
+    problems += _unreachable(loaded, hidden=as_json) if connect else ()
     if as_json:
         limits = [_limits(loaded, point) for point in point_names(loaded)]
         typer.echo(json.dumps({"file": str(path), "problems": problems, "buses": buses, "points": limits}, indent=2))
@@ -96,13 +100,16 @@ def _limits(loaded: LoadedSite, point: str) -> dict[str, Any]:
     }
 
 
-def _unreachable(loaded: LoadedSite) -> Iterator[str]:
-    polls = asyncio.run(poll_once(loaded))
+def _unreachable(loaded: LoadedSite, *, hidden: bool) -> Iterator[str]:
+    polls = poll_site(loaded, hidden=hidden)
     yield from (f"meter {poll.meter}: {poll.failure}" for poll in polls if poll.failure is not None)
-    for url in loaded.site.mqtt.urls:
-        reason = reach_broker(url)
-        if reason is not None:
-            yield f"broker {url}: {reason}"
+    urls = loaded.site.mqtt.urls
+    with long_work(len(urls), "asking the broker", hidden=hidden) as look:
+        reasons = []
+        for place, url in enumerate(urls):
+            look(place, url)
+            reasons.append(reach_broker(url))
+    yield from (f"broker {url}: {reason}" for url, reason in zip(urls, reasons, strict=True) if reason is not None)
 
 
 def _show(loaded: LoadedSite, buses: list[dict[str, Any]]) -> None:

@@ -3,14 +3,17 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, TextIO, cast, get_args
 
 import typer
 
 from phasewatch.cli.outcome import InputError, say
+from phasewatch.cli.progress import long_work
 from phasewatch.electrical.numbers import numbers
 from phasewatch.electrical.supply import Supply, System
 from phasewatch.electrical.verdict import Diagnosis, diagnose
@@ -19,6 +22,8 @@ from phasewatch.library import load_messages
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE, UNITS
 
 LANGUAGES: Final = ("en", "zh")
+_ROWS_A_LOOK: Final = 500
+"""The bar is moved once in so many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +116,42 @@ def explain_case(case: Case, frame: Frame, *, as_json: bool) -> None:
         typer.echo("\n".join(as_text(diagnosis, messages)))
 
 
-def explain_file(path: Path, frame: Frame, case: Case) -> None:
+def explain_file(path: Path, frame: Frame, case: Case, *, as_json: bool = False) -> None:
     """Explain every row of a CSV file: one JSON object a line on stdout, what is missing on stderr."""
     for option, _, _ in case.given():
         raise InputError(f"{option} and --file exclude each other; put the readings into the file")
     supply, messages = frame.supply(), frame.messages()
-    for row, values in _rows(path):
+    for row, values in _rows(path, hidden=as_json or sys.stdout.isatty()):
         diagnosis = diagnose(values, supply)
         typer.echo(json.dumps({"row": row, **as_object(diagnosis, messages)}, ensure_ascii=False))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, float]]]:
-    """Yield (row, values); the row below the header is 1."""
+def _rows(path: Path, *, hidden: bool) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield (row, values); the row below the header is 1. Unless it is hidden a bar shows how far long work is."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file, _reading(file, path, hidden=hidden) as look:
             lines = csv.reader(file, strict=True)  # or an unpaired quote swallows the rows behind it
             columns = _columns(path, next(lines, []))
             for row, cells in enumerate((cells for cells in lines if cells), start=1):
                 yield row, _values(path, row, columns, cells)
+                look(row)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV in UTF-8: {error}") from error
+
+
+@contextmanager
+def _reading(file: TextIO, path: Path, *, hidden: bool) -> Iterator[Callable[[int], None]]:
+    """Yield what is told the row that was read last."""
+    bounded = file.seekable()  # a pipe is not, and nobody knows how long it is
+    with long_work(path.stat().st_size if bounded else None, path.name, hidden=hidden) as look:
+
+        def told(row: int) -> None:
+            if row % _ROWS_A_LOOK == 0:
+                look(file.buffer.tell() if bounded else 0.0, f"{path.name}: row {row}")
+
+        yield told
 
 
 def _columns(path: Path, header: Sequence[str]) -> dict[int, str]:

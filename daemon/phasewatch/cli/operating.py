@@ -38,6 +38,22 @@ def status(socket: Socket = None, config: OfSite = None, json: Json = False) -> 
         show_status(Control(sockets(socket, config)), as_json=json)
 
 
+def watch(
+    config: OfSite = None,
+    socket: Socket = None,
+    interval: Annotated[float, typer.Option(min=0.2, max=3600.0, help="Seconds between two looks.")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Show it once; so it is without a terminal.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, one for each look.")] = False,
+) -> None:
+    """Show the picture's numbers of the running daemon as they change: points, alerts, buses; Ctrl-C ends it."""
+    from phasewatch.adapters.control import Control
+    from phasewatch.cli.reach import sockets
+    from phasewatch.cli.watch import TIMEOUT_S, watch_daemon
+
+    with reporting_errors():
+        watch_daemon(Control(sockets(socket, config), TIMEOUT_S), interval, once=once, as_json=json)
+
+
 @alerts_app.command("list")
 def alerts_list(
     every: Annotated[bool, typer.Option("--all", help="Those that are cleared, too.")] = False,

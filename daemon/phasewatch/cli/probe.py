@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from phasewatch.adapters.modbus import Bus, LineCounts
 from phasewatch.adapters.sunspec import ModelBus
 from phasewatch.adapters.tls import TlsFileError, tls_context
 from phasewatch.assembly import MeterPlan, meter_plan
+from phasewatch.cli.progress import long_work
 from phasewatch.connections import open_real_bus
 from phasewatch.library import LoadedSite
 from phasewatch.meters.reading import Reading
@@ -32,17 +33,26 @@ class Poll:
     """First address -> words, of every request that was answered."""
 
 
+Tell = Callable[[int, str], None]
+"""Told how many meters were asked, and which the last was."""
+
+
 class _Notebook:
     """Writes down what came of each poll."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell) -> None:
         self.polls: dict[str, Poll] = {}
+        self._tell = tell
 
     def on_reading(self, reading: Reading) -> None:
-        self.polls[reading.source] = Poll(reading.source, reading=reading)
+        self._note(Poll(reading.source, reading=reading))
 
     def on_failure(self, meter: str, detail: str) -> None:
-        self.polls[meter] = Poll(meter, failure=detail)
+        self._note(Poll(meter, failure=detail))
+
+    def _note(self, poll: Poll) -> None:
+        self.polls[poll.meter] = poll
+        self._tell(len(self.polls), poll.meter)
 
 
 class _Recorder:
@@ -66,10 +76,16 @@ class _Recorder:
         await self._bus.close()
 
 
-async def poll_once(loaded: LoadedSite) -> list[Poll]:
+def poll_site(loaded: LoadedSite, *, hidden: bool = False) -> list[Poll]:
+    """Ask every meter once; where that takes long, people see a bar unless it is hidden."""
+    with long_work(sum(1 for _ in loaded.site.meters()), "asking the meters", hidden=hidden) as look:
+        return asyncio.run(poll_once(loaded, look))
+
+
+async def poll_once(loaded: LoadedSite, tell: Tell = lambda _number, _meter: None) -> list[Poll]:
     """Ask every meter once, the buses side by side."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")  # failures are told by the poll
-    notebook = _Notebook()
+    notebook = _Notebook(tell)
     await asyncio.gather(*(_poll_bus(loaded, bus, notebook) for bus in loaded.site.buses))
     return [notebook.polls[meter.name] for _, meter in loaded.site.meters()]
 

@@ -1,6 +1,5 @@
 """`phasewatch read --raw`: the words of one poll, as an example that a profile can carry as its test."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from typing import Any
 import typer
 
 from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.probe import Poll, poll_once
+from phasewatch.cli.probe import Poll, poll_site
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.profile import Example, Profile
 from phasewatch.meters.seen import example_lines, seen_example
@@ -20,7 +19,7 @@ from phasewatch.settings import MeterSettings
 def dump_words(path: Path, *, as_json: bool) -> None:
     """Poll every meter once; exit status 1 if one did not answer. Raises: LibraryError."""
     loaded = load_site(path)
-    polls = asyncio.run(poll_once(loaded))
+    polls = poll_site(loaded, hidden=as_json)
     on = f"{datetime.now(UTC):%Y-%m-%d}"
     settings = {meter.name: meter for _, meter in loaded.site.meters()}
     answered = [

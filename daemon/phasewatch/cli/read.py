@@ -1,6 +1,5 @@
 """`phasewatch read`: one poll of everything, as a table with the picture's numbers."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import as_object, as_text
 from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.probe import Poll, poll_once
+from phasewatch.cli.probe import Poll, poll_site
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.quantities import UNITS
 from phasewatch.publications import nominal_doubt
@@ -25,7 +24,7 @@ METERS_A_TABLE: Final = 4
 def read_site(path: Path, *, as_json: bool) -> None:
     """Poll every meter once; exit status 1 if one did not answer or does not fit. Raises: LibraryError."""
     loaded = load_site(path)
-    polls = asyncio.run(poll_once(loaded))
+    polls = poll_site(loaded, hidden=as_json)
     watch, _ = build_watch(loaded, "read", {})
     for poll in polls:
         if poll.reading is not None:

@@ -2,9 +2,7 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -14,11 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table as Sheet
 
 from phasewatch.cli.explain import as_object, as_text
 from phasewatch.cli.outcome import InputError, say
+from phasewatch.cli.progress import long_work
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.replay.cells import Cells, has_decimal_comma
 from phasewatch.replay.findings import Findings, RecordingError
@@ -33,7 +31,6 @@ from phasewatch.rules.ten_minutes import COVERAGE, LONGEST_GAP_S
 SUMMARY_SCHEMA: Final = "phasewatch.replay/1"
 _LEAST_WIDTH: Final = 130
 """A table that is folded to fit a narrow terminal cannot be read."""
-_SHOW_AFTER_S: Final = 2.0
 _ROWS_A_LOOK: Final = 2000
 """The progress bar looks at the clock once in so many rows."""
 
@@ -151,12 +148,12 @@ def _mapped(column: str, quantity: str) -> str:
 
 def _play(session: Session, wishes: Wishes) -> None:
     write = sys.stdout.write
-    with _progress(session.table) as look:
+    with long_work(1.0, "replay", hidden=wishes.as_json or wishes.summary_json or sys.stdout.isatty()) as look:
         for row in session.ordered():
             for payload in session.step(row):
                 write(json.dumps(payload, ensure_ascii=False, allow_nan=False) + "\n")
             if session.rows % _ROWS_A_LOOK == 0:
-                look()
+                look(session.table.position(), "replay")
     session.check()
     if session.last is not None:
         session.tally.end(session.last)
@@ -207,13 +204,16 @@ def _explain(session: Session, wishes: Wishes) -> None:
     """Explain the row at or before the time asked for, with what the rows before it tell."""
     at = _asked_moment(session.table, wishes)
     found: Row | None = None
-    for row in session.ordered():
-        if row.at > at:
-            session.first = session.first or row.at
-            break
-        found = row
-        for _ in session.step(row):
-            pass
+    with long_work(1.0, "replay", hidden=wishes.as_json) as look:
+        for row in session.ordered():
+            if row.at > at:
+                session.first = session.first or row.at
+                break
+            found = row
+            for _ in session.step(row):
+                pass
+            if session.rows % _ROWS_A_LOOK == 0:
+                look(session.table.position(), "replay")
     diagnosis = session.player.point.diagnosis
     if found is None or diagnosis is None:
         begin = span(session.first, None)["from"]
@@ -238,15 +238,3 @@ def _asked_moment(table: Table, wishes: Wishes) -> datetime:
         raise InputError(
             f"--explain-at {text}: is no time; write it as in the file or as 2024-03-01T12:00:00"
         ) from None
-
-
-@contextmanager
-def _progress(table: Table) -> Iterator[Any]:
-    """Yield what is called now and then; it shows a bar to people once it takes long."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    begin_s = time.monotonic()
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-        task = bar.add_task("replay", total=1.0, visible=False)
-        yield lambda: bar.update(task, completed=table.position(), visible=time.monotonic() - begin_s > _SHOW_AFTER_S)

@@ -1,6 +1,5 @@
 """`phasewatch report`: one HTML page of a site, from the running daemon or from one reading of the meters."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -14,7 +13,7 @@ from phasewatch.adapters.control import Control, ControlError
 from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import LANGUAGES
 from phasewatch.cli.outcome import InputError, say
-from phasewatch.cli.probe import poll_once
+from phasewatch.cli.probe import poll_site
 from phasewatch.cli.reach import show, sockets
 from phasewatch.library import LoadedSite, load_messages, load_site
 from phasewatch.publications import point_state
@@ -98,7 +97,7 @@ def _evidence(control: Control, alert_ids: Sequence[str]) -> dict[str, Mapping[s
 def _read_once(begun: Material) -> Material:
     """Return what one poll of every meter finds."""
     loaded = begun.loaded
-    polls = asyncio.run(poll_once(loaded))
+    polls = poll_site(loaded)
     watch, _ = build_watch(loaded, "report", {})
     for poll in polls:
         if poll.reading is not None:

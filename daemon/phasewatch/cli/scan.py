@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 import typer
@@ -47,22 +48,33 @@ class Wishes:
 
 def scan_line(wishes: Wishes, *, as_json: bool) -> None:
     """Scan; exit status 1 if nothing answered. Raises: InputError."""
+    profiles = every_profile()
+    found = found_on(wishes, profiles)
+    site = "\n".join(site_lines(found, profiles)) + "\n" if found else None
+    if as_json:
+        typer.echo(json.dumps({"found": [_entry(one) for one in found], "site": site}, indent=2))
+    elif site is not None:
+        _show(found, site)
+    if site is None:
+        say(f"nothing answered at {wishes.url}; try other units, a longer --timeout, or another framing")
+        problem_found()
+
+
+def every_profile(overrides: Path | None = None) -> dict[str, Profile]:
+    """Return every profile by its id; `overrides` is the directory of the site file."""
+    return {profile_id: load_profile(profile_id, overrides) for profile_id in profile_ids(overrides)}
+
+
+def found_on(wishes: Wishes, profiles: Mapping[str, Profile]) -> list[Found]:
+    """Return what answers on a line, and say what hindered; Ctrl-C ends it with what is found. Raises: InputError."""
     lines, unit_ids = endpoints(wishes), units(wishes.units)
-    profiles = {profile_id: load_profile(profile_id) for profile_id in profile_ids()}
     usual_s = SERIAL_TIMEOUT_S if lines[0].serial_line else NETWORK_TIMEOUT_S
     search = _Search(lines, unit_ids, profiles, usual_s if wishes.timeout_s is None else wishes.timeout_s)
     if asyncio.run(_until_interrupted(search)):
         say("stopped; what was found so far:")
     for line in search.troubles:
         say(line)
-    site = "\n".join(site_lines(search.found, profiles)) + "\n" if search.found else None
-    if as_json:
-        typer.echo(json.dumps({"found": [_entry(one) for one in search.found], "site": site}, indent=2))
-    elif site is not None:
-        _show(search.found, site)
-    if site is None:
-        say(f"nothing answered at {wishes.url}; try other units, a longer --timeout, or another framing")
-        problem_found()
+    return search.found
 
 
 def endpoints(wishes: Wishes) -> list[Endpoint]:

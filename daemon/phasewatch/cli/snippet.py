@@ -20,7 +20,7 @@ def site_lines(found: Sequence[Found], profiles: Mapping[str, Profile]) -> Itera
     """Yield the lines of a site file; one line has one setting: that under which most units answered."""
     url = Counter(one.url for one in found).most_common(1)[0][0]
     here = [one for one in found if one.url == url]
-    interval_s = _interval_s(parse_url(url), here, profiles)
+    interval_s = interval_for(parse_url(url), here, profiles)
     yield "site: my-site"
     yield from _supply(here)
     yield from ("buses:", "  - name: bus-1", f"    url: {url}", *_timeout(here), "    meters:")
@@ -58,7 +58,7 @@ def _meter(one: Found, interval_s: int) -> Iterator[str]:
     yield f"      - {{name: meter-{one.unit_id}, profile: {profile}, unit_id: {one.unit_id}, interval_s: {interval_s}}}"
 
 
-def _interval_s(endpoint: Endpoint, found: Sequence[Found], profiles: Mapping[str, Profile]) -> int:
+def interval_for(endpoint: Endpoint, found: Sequence[Found], profiles: Mapping[str, Profile]) -> int:
     """Return the shortest interval that leaves the line some air."""
     cycle_s = sum(_cycle_s(endpoint, profiles[one.profile or TEMPLATE]) for one in found)
     return next((interval_s for interval_s in INTERVALS_S if cycle_s <= FULL * interval_s), INTERVALS_S[-1])
