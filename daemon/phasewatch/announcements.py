@@ -5,19 +5,17 @@ Only the newest of each counts. What is no longer configured is emptied at the b
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
 from phasewatch.adapters.messages import encode
 from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.assembly import point_names
+from phasewatch.assembly import DISCOVERED, point_names
 from phasewatch.library import LoadedSite
 from phasewatch.library.topics import COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
-from phasewatch.publications import point_state
-
-DISCOVERED: Final = "_daemon/_discovered"
-"""Journal record of what Home Assistant was told, so that it can be taken back."""
+from phasewatch.publications import NO_DATA, no_data, point_state
 
 
 class Announcer:
@@ -28,7 +26,7 @@ class Announcer:
     ) -> None:
         """`announced`: live topics of the last run; `discovered`: what Home Assistant knows, by topic."""
         self._loaded, self._delivery = loaded, delivery
-        self._known: dict[str, bytes] = {topic: text.encode() for topic, text in discovered.items()}
+        self._known = {topic: text.encode() for topic, text in discovered.items() if isinstance(text, str)}
         self._verdicts: dict[str, str] = {}
         self._published_s: dict[str, float] = {}
         self._online: dict[str, bool] = {}
@@ -87,6 +85,13 @@ class Announcer:
             self._verdicts[point.name], self._published_s[point.name] = code, now_s
             topic = POINT_STATE.address(site=self._loaded.site.site, point=point.name)
             self._delivery.publish(topic, encode(point_state(point, self._loaded, now_s)))
+
+    def silent(self, point: PointWatch, at: datetime, now_s: float) -> None:
+        """Tell that a point has no data, in the place of what it may have told in an earlier life."""
+        if point.reading is None and not self.known(point.name):
+            self._verdicts[point.name], self._published_s[point.name] = NO_DATA, now_s
+            topic = POINT_STATE.address(site=self._loaded.site.site, point=point.name)
+            self._delivery.publish(topic, encode(no_data(point, self._loaded, at)))
 
     def status(self, payload: dict[str, Any]) -> None:
         """Publish the heartbeat."""

@@ -9,6 +9,7 @@ from phasewatch.alerts.daemon_watch import DAEMON, TEST, DaemonWatch
 from phasewatch.alerts.desk import Desk
 from phasewatch.alerts.event import Origin
 from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.record import readable
 from phasewatch.alerts.watch import Watch
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
@@ -27,6 +28,8 @@ from phasewatch.settings import BusSettings, MeterSettings
 SEEN_LIVE: Final = "seen_live"
 """Journal record of the phases that a point has ever seen live, beside those of its alerts."""
 
+DISCOVERED: Final = f"{DAEMON}/_discovered"
+"""Journal record of what Home Assistant was told, so that it can be taken back."""
 LEARNED: Final = "_learned"
 """Journal record of what the rules of a point have learned."""
 _NO_ALERTS: Final = (f"/{SEEN_LIVE}", f"/{LEARNED}")
@@ -35,6 +38,8 @@ _ELSEWHERE: Final = METER_RULES.keys() | BUS_RULES.keys() | DAEMON_RULES.keys()
 """Rules that judge something else than a point."""
 
 Records = Mapping[str, dict[str, Any]]
+Live = tuple[bool, bool, bool]
+"""Whether each phase has ever carried voltage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ def build_watch(loaded: LoadedSite, journal: str, records: Records) -> tuple[Wat
         point.restore(records.get(f"{point.name}/{LEARNED}", {}))
     buses = [bus_watch(loaded, bus, desk) for bus in loaded.site.buses]
     memories = {f"{point.name}{memory}" for point in points for memory in _NO_ALERTS}
-    gone = [path for path in records if path not in desk_records and path not in memories]
+    gone = [path for path in records if path not in desk_records and path not in memories | {DISCOVERED}]
     return Watch(points, buses, desk, daemon_watch(loaded, desk)), gone
 
 
@@ -103,14 +108,20 @@ def point_names(loaded: LoadedSite) -> tuple[str, ...]:
     return tuple(dict.fromkeys(meter.point_name for _, meter in loaded.site.meters()))
 
 
-def _sorted_records(loaded: LoadedSite, records: Records) -> tuple[Records, dict[str, tuple[bool, bool, bool]]]:
-    points = point_names(loaded)
+def _sorted_records(loaded: LoadedSite, records: Records) -> tuple[Records, dict[str, Live]]:
+    """Return the records of alerts, and what each point has seen live; what cannot be read is left out."""
     judged = set(configured(loaded))
-    kept = {path: record for path, record in records.items() if "/".join(path.split("/")[:2]) in judged}
-    live = {
-        point: tuple(records[f"{point}/{SEEN_LIVE}"]["phases"]) for point in points if f"{point}/{SEEN_LIVE}" in records
-    }
-    return kept, {point: (a, b, c) for point, (a, b, c) in live.items()}
+    alerts = {path: kept for path, kept in records.items() if "/".join(path.split("/")[:2]) in judged}
+    live = {point: _live(records.get(f"{point}/{SEEN_LIVE}", {})) for point in point_names(loaded)}
+    found = {point: phases for point, phases in live.items() if phases is not None}
+    return {path: kept for path, kept in alerts.items() if readable(kept)}, found
+
+
+def _live(record: Mapping[str, Any]) -> Live | None:
+    match record.get("phases"):
+        case [bool(first), bool(second), bool(third)]:
+            return first, second, third
+    return None
 
 
 def configured(loaded: LoadedSite) -> Iterator[str]:
@@ -131,7 +142,7 @@ def _enabled(subject: str, settings: Mapping[str, RuleSettings], rules: Iterable
     return (f"{subject}/{rule}" for rule in rules if settings[rule].enabled)
 
 
-def point_watch(loaded: LoadedSite, name: str, desk: Desk, seen_live: tuple[bool, bool, bool] | None) -> PointWatch:
+def point_watch(loaded: LoadedSite, name: str, desk: Desk, seen_live: Live | None) -> PointWatch:
     """Return the watch over one point; `seen_live`: the phases that it is known to have had."""
     rules = loaded.site.rules_of(name)
     supply, limits = supply_of(loaded, name), loaded.limits[loaded.site.supply_of(name).limits]

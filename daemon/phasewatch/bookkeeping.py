@@ -5,7 +5,7 @@ Flash wears by writing: a healthy site writes what it learned every ten minutes,
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -117,6 +117,21 @@ class Bookkeeper:
     def _remember(self, records: dict[str, dict[str, Any]]) -> None:
         if records:
             self._delivery.remember({path: json.dumps(record) for path, record in records.items()})
+
+
+def readable_records(records: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the records of a journal; one that a disk has damaged is named in the log, and begins anew."""
+    found = {}
+    for path, text in records.items():
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            record = None
+        if isinstance(record, dict):
+            found[path] = record
+        else:
+            _log.error("journal: the record of %s is damaged; what it held begins anew", path)
+    return found
 
 
 def _learned(watch: Watch) -> dict[str, dict[str, Any]]:

@@ -184,10 +184,23 @@ class BusPoller:
             return
         meter.busy_s += self._clock.monotonic_s() - begin_s
         self._answered(meter)
+        try:
+            self._listener.on_reading(self._reading(meter, blocks))
+        except Exception as error:
+            # A fault of our own at one meter must not stop the others; told as a failed poll it becomes an alert.
+            _log.exception("meter %s: internal fault", meter.plan.name)
+            self._tell_failure(meter, f"internal fault: {error!r}")
+
+    def _reading(self, meter: MeterState, blocks: Mapping[int, tuple[int, ...]]) -> Reading:
         values, missing = meter.plan.decoder(by_address(blocks))
         missing.update(dict.fromkeys(meter.refused, "the meter has no such register"))
-        reading = Reading(meter.plan.name, self._clock.now(), self._clock.monotonic_s(), values, missing)
-        self._listener.on_reading(reading)
+        return Reading(meter.plan.name, self._clock.now(), self._clock.monotonic_s(), values, missing)
+
+    def _tell_failure(self, meter: MeterState, detail: str) -> None:
+        try:
+            self._listener.on_failure(meter.plan.name, detail)
+        except Exception:
+            _log.exception("meter %s: a failed poll could not be judged", meter.plan.name)
 
     async def _ask(self, meter: MeterState) -> dict[int, tuple[int, ...]]:
         """Return the words of each block by its first address; a refused block is asked in smaller ones from now on.
@@ -260,7 +273,7 @@ class BusPoller:
             meter.probe_s = min(2.0 * meter.probe_s, LAST_PROBE_S)
         elif meter.failures >= OFFLINE_FAILURES and now_s - meter.failing_since_s >= OFFLINE_S:
             meter.probe_s = FIRST_PROBE_S
-        self._listener.on_failure(meter.plan.name, str(error))
+        self._tell_failure(meter, str(error))
 
     def _answered(self, meter: MeterState) -> None:
         if meter.failing_since_s is not None:

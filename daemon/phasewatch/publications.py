@@ -10,12 +10,16 @@ from phasewatch.alerts.counts import Counts
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.electrical.numbers import numbers
+from phasewatch.electrical.verdict import Diagnosis, diagnose
 from phasewatch.electrical.words import explain
 from phasewatch.library import LoadedSite
+from phasewatch.meters.reading import Reading
 from phasewatch.polling import BusPoller
 from phasewatch.rules.rule import Health
 from phasewatch.running import Running
 
+NO_DATA: Final = "not_enough_data"
+"""Verdict of a point of which nothing was read."""
 STATUS_S: Final = 60.0
 """Between two heartbeats."""
 _COUNTED: Final = (
@@ -34,20 +38,38 @@ def point_state(point: PointWatch, loaded: LoadedSite, now_s: float) -> dict[str
     reading, diagnosis = point.reading, point.diagnosis
     if reading is None or diagnosis is None:
         return {}
+    age_s = now_s - reading.monotonic_s
+    return _state(point, loaded, reading, diagnosis, round(age_s, 3), _quality(point, age_s))
+
+
+def no_data(point: PointWatch, loaded: LoadedSite, at: datetime) -> dict[str, Any]:
+    """Return the payload of `points/<point>/state` for a point of which nothing was read since the start."""
+    nothing = Reading(point.name, at, 0.0, {})
+    return _state(point, loaded, nothing, diagnose({}, point.supply), None, "stale")
+
+
+def _state(
+    point: PointWatch,
+    loaded: LoadedSite,
+    reading: Reading,
+    diagnosis: Diagnosis,
+    age_s: float | None,
+    quality: str,
+) -> dict[str, Any]:
     return {
         "schema": "phasewatch.point/1",
         "site": loaded.site.site,
         "point": point.name,
         "meters": list(point.meters),
         "at": stamp(reading.at),
-        "age_s": round(now_s - reading.monotonic_s, 3),
-        "quality": _quality(point, now_s - reading.monotonic_s),
+        "age_s": age_s,
+        "quality": quality,
         "readings": {name: round(value, 3) for name, value in reading.values.items()},
         "missing": reading.missing,
         "picture": numbers(diagnosis),
         "verdict": diagnosis.verdict.code,
         "summary": explain(diagnosis, loaded.messages).summary,
-        "stale_after_s": max(3.0 * loaded.site.publish_interval_s, 30.0),
+        "stale_after_s": max(3.0 * loaded.site.publish_interval_s, point.stale_s, 30.0),
     }
 
 

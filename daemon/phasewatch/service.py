@@ -6,7 +6,6 @@ outbox -> message.
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import signal
@@ -24,9 +23,9 @@ from phasewatch.adapters.modbus import Bus
 from phasewatch.adapters.page import routes
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.watch import Watch
-from phasewatch.announcements import DISCOVERED, Announcer
-from phasewatch.assembly import build_watch, meter_plan
-from phasewatch.bookkeeping import Bookkeeper
+from phasewatch.announcements import Announcer
+from phasewatch.assembly import DISCOVERED, build_watch, meter_plan
+from phasewatch.bookkeeping import Bookkeeper, readable_records
 from phasewatch.connections import delivery_config, open_real_bus
 from phasewatch.history import History
 from phasewatch.library import LibraryError, LoadedSite, load_site
@@ -83,13 +82,12 @@ class Service:
         self._notifier, self._opener = notifier or Notifier(), opener
         posting = Delivery(delivery or delivery_config(loaded))
         restored = posting.start()
-        records = {path: json.loads(record) for path, record in restored.records.items()}
-        discovered = records.pop(DISCOVERED, {})
+        records = readable_records(restored.records)
         watch, gone = build_watch(loaded, restored.uuid, records)
-        posting.forget(gone)
+        posting.forget([*gone, *restored.records.keys() - records.keys()])
         started, now_s = self._clock.now(), self._clock.monotonic_s()
         self.running = Running(loaded, watch, posting, started, Configuration(started))
-        self._announcer = Announcer(loaded, posting, restored.announced, discovered)
+        self._announcer = Announcer(loaded, posting, restored.announced, records.get(DISCOVERED, {}))
         self._history, self._broadcast = History(), Broadcast()
         self._books = Bookkeeper(self.running, self._envelope, now_s, self._history, self._broadcast)
         self.operations = Operations(self.running, self._books, self._clock, self._history, self._announcer.greet)
@@ -244,6 +242,7 @@ class Service:
         self._books.commit(self.watch.failure(meter, detail, self._clock.now(), now_s), now_s)
         self._announcer.availability(meter, online=self.watch.online(meter), failing=True)
         point = self.watch.points[self.watch.point_of(meter)]
+        self._announcer.silent(point, self._clock.now(), now_s)
         self._announcer.point(point, now_s)
         self._broadcast.changed(point.name)
 

@@ -189,9 +189,16 @@ def host_and_port(address: str) -> tuple[str, int]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host or port is None or parts.netloc != address or "@" in address:
+    if not host or port is None or parts.netloc != address or "@" in address or not _is_a_name(host):
         raise ValueError("must be host:port, as 127.0.0.1:8600, [::1]:8600 or 0.0.0.0:8600")
     return host, port
+
+
+def _is_a_name(host: str) -> bool:
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _listen_address(address: str) -> str:

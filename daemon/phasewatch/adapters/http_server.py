@@ -126,6 +126,8 @@ class HttpServer:
                 await place.open(self._config)
             except OSError as error:
                 problems.append(place.mend(error))
+            except UnicodeError as error:
+                problems.append(place.mend(OSError(f"no name of a host: {error}")))
         for problem in set(problems) - set(self._unheard):
             _log.error("%s", problem)
         self._unheard = tuple(problems)
