@@ -13,6 +13,7 @@ from tests.bench.figure import Figure, quantile, spread
 from tests.bench.journal import journal
 from tests.bench.latency import latency
 from tests.bench.many_meters import lateness_ms, many_meters
+from tests.bench.open_pages import open_pages
 from tests.bench.poll import poll
 from tests.bench.pure import pure
 from tests.bench.sick_meters import sick_meters
@@ -22,6 +23,7 @@ SMALLEST: dict[str, Callable[[], list[Figure]]] = {
     "poll": lambda: poll(rounds=1, polls=2),
     "pure": lambda: pure(rounds=1, readings=2),
     "meters": lambda: many_meters(2, windows=1, window_s=1.1, settle_s=0.1),
+    "pages": lambda: open_pages(5, rounds=1, window_s=0.5, settle_s=0.1, interval_s=0.2),
     "latency": lambda: latency(1, changes=2, settle_s=0.0),
     "journal": lambda: journal(rounds=1, events=20),
     "startup": lambda: startup(rounds=1),

@@ -19,6 +19,7 @@ from tests.bench.journal import journal
 from tests.bench.latency import latency
 from tests.bench.machine import machine
 from tests.bench.many_meters import many_meters
+from tests.bench.open_pages import open_pages
 from tests.bench.poll import poll
 from tests.bench.pure import pure
 from tests.bench.replay import million, replay
@@ -33,6 +34,7 @@ BENCHES: Final[dict[str, Callable[[], list[Figure]]]] = {
     "latency1": partial(latency, 1),
     "latency100": partial(latency, 100),
     "latency1000": partial(latency, 1000),
+    "pages": open_pages,
     "journal": journal,
     "startup": startup,
     "replay": replay,

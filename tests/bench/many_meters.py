@@ -42,10 +42,11 @@ def _accounts(count: int, profile_id: str, windows: int, window_s: float, settle
     ):
         time.sleep(settle_s)
         _account(running)
-        return [_after(running, window_s) for _ in range(windows)]
+        return [account_after(running, window_s) for _ in range(windows)]
 
 
-def _after(running: Child, window_s: float) -> Account:
+def account_after(running: Child, window_s: float) -> Account:
+    """Return what the service cost in a window from now on."""
     time.sleep(window_s)
     return _account(running)
 
