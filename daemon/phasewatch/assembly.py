@@ -10,6 +10,7 @@ from phasewatch.alerts.desk import Desk
 from phasewatch.alerts.event import Origin
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.alerts.record import readable
+from phasewatch.alerts.retiring import FORGOTTEN
 from phasewatch.alerts.watch import Watch
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
@@ -93,13 +94,14 @@ def poll_ms(bus: BusSettings, meter: MeterPlan) -> float:
 def build_watch(loaded: LoadedSite, journal: str, records: Records) -> tuple[Watch, list[str]]:
     """Return the watch over a site with its alerts restored, and the records of what is no longer configured."""
     desk_records, live = _sorted_records(loaded, records)
-    desk = Desk(Origin(loaded.site.site, journal), desk_records)
+    desk = Desk(Origin(loaded.site.site, journal), desk_records, records.get(FORGOTTEN))
     points = [point_watch(loaded, name, desk, live.get(name)) for name in point_names(loaded)]
     for point in points:
         point.restore(records.get(f"{point.name}/{LEARNED}", {}))
     buses = [bus_watch(loaded, bus, desk) for bus in loaded.site.buses]
     memories = {f"{point.name}{memory}" for point in points for memory in _NO_ALERTS}
-    gone = [path for path in records if path not in desk_records and path not in memories | {DISCOVERED}]
+    kept = desk_records.keys() | memories | {DISCOVERED, FORGOTTEN}
+    gone = [path for path in records if path not in kept]
     return Watch(points, buses, desk, daemon_watch(loaded, desk)), gone
 
 
@@ -178,8 +180,9 @@ def _meter(loaded: LoadedSite, meter: MeterSettings) -> MeterConfig:
 
 
 def _member(loaded: LoadedSite, meter: MeterSettings) -> Member:
-    window_s = loaded.profile_of(meter).window_s
-    return Member(meter.name, meter.wiring, meter.phases, meter.vt_ratio, meter.interval_s, window_s)
+    profile = loaded.profile_of(meter)
+    accuracy = profile.accuracy_percent or ASSUMED_ACCURACY_PERCENT
+    return Member(meter.name, meter.wiring, meter.phases, meter.vt_ratio, meter.interval_s, profile.window_s, accuracy)
 
 
 def supply_of(loaded: LoadedSite, point: str) -> Supply:

@@ -16,6 +16,7 @@ from phasewatch.adapters.page_daemon import slim
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder
 from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.retiring import FORGOTTEN
 from phasewatch.alerts.watch import Watch
 from phasewatch.assembly import LEARNED, SEEN_LIVE
 from phasewatch.electrical.numbers import NUMBERS
@@ -59,6 +60,13 @@ class Bookkeeper:
             self._broadcast.tell("alert", slim(event.payload))
             if event.transition == "raised":
                 self._witness(event, now_s)
+
+    def retire(self, gone: Sequence[str], ends: Sequence[Event], watch: Watch, now_s: float) -> None:
+        """Journal the ends of what is no longer configured and its numbers, then forget it, here and at the broker."""
+        self.commit(ends, now_s)
+        if gone:
+            self._remember({FORGOTTEN: watch.desk.numbers})
+            self._delivery.forget(gone)
 
     def _change(self, event: Event) -> Change:
         subject, rule, phase = event.key
@@ -114,7 +122,7 @@ class Bookkeeper:
         self._remember({**watch.running(at, now_s, every=True), **_learned(watch)})
         self._delivery.keep_evidence(self._recorder.flush())
 
-    def _remember(self, records: dict[str, dict[str, Any]]) -> None:
+    def _remember(self, records: Mapping[str, Mapping[str, Any]]) -> None:
         if records:
             self._delivery.remember({path: json.dumps(record) for path, record in records.items()})
 

@@ -4,14 +4,16 @@ Alerts stay on their desk, timers and all; a point or bus that the file describe
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
+from phasewatch.alerts.event import Event
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.alerts.watch import Watch
 from phasewatch.assembly import LEARNED, SEEN_LIVE, bus_watch, configured, daemon_watch, point_names, point_watch
 from phasewatch.library import LoadedSite
 from phasewatch.meters.profile import Profile
-from phasewatch.rules.catalogue import BUS_RULES, METER_RULES
+from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES
 from phasewatch.rules.rule import RuleSettings
 from phasewatch.settings import BusSettings, MeterSettings, Site
 
@@ -30,10 +32,13 @@ def changed_buses(old: LoadedSite, new: LoadedSite) -> frozenset[str]:
     return frozenset(name for name in names if _of_polling(old, name) != _of_polling(new, name))
 
 
-def reconfigure(old: LoadedSite, new: LoadedSite, watch: Watch) -> tuple[Watch, tuple[str, ...]]:
-    """Return the watch over a new site, and the journal keys of what is no longer configured.
+def reconfigure(
+    old: LoadedSite, new: LoadedSite, watch: Watch, at: datetime, monotonic_s: float
+) -> tuple[Watch, tuple[str, ...], list[Event]]:
+    """Return the watch over a new site, the journal keys of what is no longer configured, and the ends of its alerts.
 
-    What the file leaves as it was is taken over from the watch before.
+    What the file leaves as it was is taken over from the watch before. The events go to the journal before the keys are
+    forgotten there, and `desk.numbers` with them.
     """
     points = [
         watch.points[name]
@@ -48,8 +53,9 @@ def reconfigure(old: LoadedSite, new: LoadedSite, watch: Watch) -> tuple[Watch, 
         for bus in new.site.buses
     ]
     gone = _gone(old, new, watch)
-    watch.desk.forget(gone)
-    return Watch(points, buses, watch.desk, daemon_watch(new, watch.desk)), gone
+    ends = watch.retire(gone, at, monotonic_s)
+    daemon = watch.daemon if _of_daemon(old) == _of_daemon(new) else daemon_watch(new, watch.desk)
+    return Watch(points, buses, watch.desk, daemon), gone, ends
 
 
 def _new_point(loaded: LoadedSite, watch: Watch, name: str) -> PointWatch:
@@ -80,6 +86,11 @@ def _of_bus_watch(loaded: LoadedSite, name: str) -> object:
     rules = [_some(loaded.site.rules_of(meter.point_name), METER_RULES) for meter in meters]
     own = _some(loaded.site.rules_of(None), BUS_RULES)
     return [_of_meter(loaded, meter) for meter in meters], rules, own, loaded.messages
+
+
+def _of_daemon(loaded: LoadedSite) -> object:
+    """Return all that the watch over the daemon itself is made of."""
+    return _some(loaded.site.rules_of(None), DAEMON_RULES), loaded.messages
 
 
 def _of_polling(loaded: LoadedSite, name: str) -> object:

@@ -84,12 +84,13 @@ class Service:
         restored = posting.start()
         records = readable_records(restored.records)
         watch, gone = build_watch(loaded, restored.uuid, records)
-        posting.forget([*gone, *restored.records.keys() - records.keys()])
+        gone += restored.records.keys() - records.keys()
         started, now_s = self._clock.now(), self._clock.monotonic_s()
         self.running = Running(loaded, watch, posting, started, Configuration(started))
         self._announcer = Announcer(loaded, posting, restored.announced, records.get(DISCOVERED, {}))
         self._history, self._broadcast = History(), Broadcast()
         self._books = Bookkeeper(self.running, self._envelope, now_s, self._history, self._broadcast)
+        self._books.retire(gone, watch.retire(gone, started, now_s, records), watch, now_s)
         self.operations = Operations(self.running, self._books, self._clock, self._history, self._announcer.greet)
         self._turned, self._status_due_s = (-1, now_s), now_s
         self._reload_asked = asyncio.Event()
@@ -272,15 +273,15 @@ class Service:
             self._tell_status(self._clock.monotonic_s())
 
     async def _take_over(self, loaded: LoadedSite) -> None:
-        running, before = self.running, self.running.loaded
+        running, before, clock = self.running, self.running.loaded, self._clock
         changed = changed_buses(before, loaded)
         await end(self._bus_tasks.pop(name) for name in changed & self._bus_tasks.keys())
         closing = [poller for poller in running.pollers if poller.name in changed]
         await asyncio.gather(*(poller.close() for poller in closing), return_exceptions=True)
         # From here to the end nothing waits: no reading comes in between.
-        running.watch, gone = reconfigure(before, loaded, running.watch)
+        running.watch, gone, ends = reconfigure(before, loaded, running.watch, clock.now(), clock.monotonic_s())
         running.loaded = loaded
-        self.delivery.forget(gone)
+        self._books.retire(gone, ends, running.watch, clock.monotonic_s())
         kept = {poller.name: poller for poller in running.pollers if poller.name not in changed}
         running.pollers = self._pollers(loaded, kept)
         self._announcer.take_over(loaded)

@@ -12,6 +12,7 @@ from phasewatch.alerts.chatter import QUIET_S, RAISES, begun, held
 from phasewatch.alerts.lifecycle import Delays, Life, State
 from phasewatch.rules.rule import UNKNOWN, Truth
 from tests.alerts.test_desk import CLEAR, ROOT, Watched, breach
+from tests.alerts.test_operator import LOSS, do
 from tests.alerts.test_watch import HEALTHY, L2_LOST, LOW, NEUTRAL_OPEN, Story
 
 
@@ -78,6 +79,78 @@ def test_after_ten_quiet_minutes_an_alert_is_raised_as_any_other() -> None:
     watched = chattering()
     watched.judge(*[CLEAR] * 601)
     assert watched.judge(breach(), CLEAR, breach()) == ["raised", "cleared", "raised"]
+
+
+# An acknowledgement while an alert is held
+
+
+def acknowledged_in_the_hold() -> Story:
+    """Three short losses, acknowledged while the hold stands and the condition is gone."""
+    story = Story().poll(10, incomer=HEALTHY)
+    for _ in range(RAISES):
+        story.poll(4, incomer=L2_LOST).poll(12, incomer=HEALTHY)
+    assert do(story, "acknowledge", LOSS).ok
+    del story.events[:]
+    return story.poll(120, incomer=HEALTHY)
+
+
+def test_a_lasting_fault_in_the_hold_ends_the_acknowledgement_and_is_told_once() -> None:
+    story = acknowledged_in_the_hold().poll(60, incomer=L2_LOST)
+    assert story.told() == []
+    story.poll(340, incomer=L2_LOST)
+    assert story.told() == ["main/phase_loss verdict_changed"]
+    payload = story.events[0].payload
+    assert (payload["acknowledged"], payload["state"], payload["verdict"]["code"]) == (False, "active", "phase_lost")
+    assert payload["reason"] == "the condition came back and lasts: the acknowledgement has ended"
+
+
+def test_short_returns_in_the_hold_leave_the_acknowledgement() -> None:
+    story = acknowledged_in_the_hold()
+    for _ in range(10):
+        story.poll(30, incomer=L2_LOST).poll(30, incomer=HEALTHY)
+    assert story.told() == []
+
+
+def test_each_return_that_lasts_ends_the_acknowledgement_given_since() -> None:
+    story = acknowledged_in_the_hold().poll(100, incomer=L2_LOST)
+    assert do(story, "acknowledge", LOSS).ok
+    story.poll(300, incomer=L2_LOST)
+    assert story.told() == ["main/phase_loss verdict_changed", "main/phase_loss acknowledged"]
+    story.poll(60, incomer=HEALTHY).poll(100, incomer=L2_LOST)
+    assert story.told()[2:] == ["main/phase_loss verdict_changed"]
+
+
+def test_who_acknowledges_while_the_condition_is_back_is_not_told_of_it_again() -> None:
+    story = acknowledged_in_the_hold().poll(30, incomer=L2_LOST)
+    assert do(story, "acknowledge", LOSS).note == "already acknowledged"
+    assert do(story, "acknowledge", LOSS, until_s=3600.0).ok
+    story.poll(300, incomer=L2_LOST)
+    assert story.told() == ["main/phase_loss acknowledged"]
+
+
+def test_nobody_is_told_of_a_lasting_return_that_nobody_acknowledged() -> None:
+    watched = chattering()
+    watched.judge(*[CLEAR] * 30)
+    assert watched.judge(*[breach()] * 300) == []
+
+
+def test_silence_does_not_make_a_return_last() -> None:
+    watched = chattering()
+    watched.judge(CLEAR, breach())
+    watched.desk.alert(ROOT).acknowledged = True
+    watched.judge(*[breach()] * 30, *[UNKNOWN] * 50)
+    assert "verdict_changed" not in watched.judge(*[breach()] * 25)
+    assert watched.judge(*[breach()] * 10) == ["verdict_changed"]
+
+
+def test_a_return_goes_on_lasting_over_a_restart() -> None:
+    story = acknowledged_in_the_hold().poll(50, incomer=L2_LOST)
+    records = story.records() | story.watch.running(story.now(), story.now_s(), every=True)
+    after = Story(records=records, start_s=story.t_s).poll(20, incomer=L2_LOST)
+    assert after.told() == ["main/phase_loss verdict_changed"]
+
+
+# Causes that chatter
 
 
 def test_a_chattering_cause_whose_condition_is_gone_explains_nothing() -> None:

@@ -8,11 +8,15 @@ import pytest
 from phasewatch.alerts.alert import Key
 from phasewatch.alerts.command import Answer, CommandError, parse
 from phasewatch.alerts.event import stamp
+from phasewatch.cli.alerts import lines
+from phasewatch.library.consistency import BY_PHASE
 from tests.alerts.test_bus_watch import ALL_HEALTHY, THREE
 from tests.alerts.test_watch import HEALTHY, L2_LOST, LOW, Story, restarted, told
 from tests.timeline import START
 
 LOSS = {"subject": "main", "rule": "phase_loss"}
+
+FAULT = "L2 is lost: no voltage on it, the other two phases are sound (234/0/234 V). Earth: not measured."
 
 
 def do(story: Story, verb: str, body: dict[str, Any], **ends: float) -> Answer:
@@ -51,7 +55,7 @@ def test_an_acknowledgement_is_an_event_of_who_gave_it() -> None:
     }
     assert (payload["transition"], payload["acknowledged"], payload["state"]) == ("acknowledged", True, "active")
     assert (payload["by"], payload["reason"], payload["at"]) == ("anna", "on it", "2026-03-01T12:00:30.000Z")
-    assert (payload["summary"], payload["rev"]) == ("Phase loss L2 is acknowledged.", 2)
+    assert (payload["summary"], payload["rev"]) == (f"Phase loss L2 is acknowledged. {FAULT}", 2)
 
 
 def test_to_acknowledge_twice_is_no_second_event() -> None:
@@ -70,7 +74,7 @@ def test_an_acknowledgement_may_have_an_end() -> None:
     assert (payload["acknowledged"], payload["by"]) == (False, "phasewatch")
     assert (payload["reason"], payload["summary"]) == (
         "the acknowledgement has expired",
-        "Phase loss L2 is no longer acknowledged.",
+        f"Phase loss L2 is no longer acknowledged. {FAULT}",
     )
     assert let_pass(story, 60, L2_LOST) == []
 
@@ -208,6 +212,21 @@ def test_an_alert_is_named_by_its_occurrence() -> None:
     assert do(story, "acknowledge", {"alert_id": story.events[0].payload["alert_id"]}).ok
 
 
+@pytest.mark.parametrize("phase", [None, "l2", "L2"])
+def test_an_alert_of_the_whole_point_may_be_named_with_the_phase_that_it_is_told_with(phase: str | None) -> None:
+    assert do(lost(), "acknowledge", {**LOSS, "phase": phase}).ok
+
+
+def test_the_name_that_the_list_shows_is_one_that_commands_take() -> None:
+    story = Story().poll(10, incomer=HEALTHY).poll(400, incomer=LOW)
+    story.events += lost().events
+    payloads = {event.key: event.payload for event in story.events}
+    for key, payload in payloads.items():
+        assert next(lines([payload])).split()[1] == str(key)
+    assert {key.phase for key in payloads} == {"", "l1", "l2", "l3"}
+    assert {key.rule for key in story.watch.desk.known() if key.phase} == set(BY_PHASE)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -266,6 +285,19 @@ def test_tests_neither_chatter_nor_stand() -> None:
     do(after, "test", {})
     assert after.events[0].payload["count"] == 6
     assert after.gone == []
+
+
+def test_a_test_is_no_news_even_while_it_is_shelved() -> None:
+    story = lost()
+    assert do(story, "shelve", {"subject": "_daemon", "rule": "test"}, until_s=900.0).ok is False
+    do(story, "test", {})
+    assert do(story, "shelve", {"subject": "_daemon", "rule": "test"}, until_s=900.0).ok
+    assert do(story, "test", {}).ok
+    assert [news.key.rule for news in story.watch.desk.news] == ["phase_loss"]
+    quiet = Story()
+    do(quiet, "test", {})
+    do(quiet, "shelve", {"subject": "_daemon", "rule": "test"}, until_s=900.0)
+    assert do(quiet, "test", {}).ok
 
 
 def test_a_resync_is_left_to_whoever_publishes() -> None:

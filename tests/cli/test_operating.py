@@ -88,12 +88,22 @@ def test_a_daemon_started_by_hand_is_found_by_its_site_file(daemon: FakeDaemon, 
 
 
 def test_alerts_that_stand_are_listed_the_worst_first(control: Path, daemon: FakeDaemon) -> None:
-    worse = {**ALERT, "rule": "phase_loss", "phase": "L2", "severity": "high", "shelved_until": "2026-03-01T12:00:00Z"}
-    daemon.alerts_now = [CLEARED, ALERT, worse]
+    of_point = {**ALERT, "rule": "phase_loss", "phase": "L2", "alert_id": "plant-abc-main-phase_loss-3"}
+    of_phase = {
+        **ALERT,
+        "rule": "voltage_deviation",
+        "phase": "L2",
+        "alert_id": "plant-abc-main-voltage_deviation-l2-1",
+    }
+    worst = {**of_point, "severity": "critical"}
+    worse = {**of_phase, "severity": "high", "shelved_until": "2026-03-01T12:00:00Z"}
+    daemon.alerts_now = [CLEARED, ALERT, worse, worst]
     found = phasewatch("alerts", "list", "--socket", control, "--json").json()
-    assert [alert["rule"] for alert in found] == ["phase_loss", "voltage_unbalance"]
+    assert [alert["rule"] for alert in found] == ["phase_loss", "voltage_deviation", "voltage_unbalance"]
     assert phasewatch("alerts", "list", "--socket", control).out.splitlines() == [
-        "high      main/phase_loss/l2  active since 2026-01-01 00:30:00 UTC",
+        "critical  main/phase_loss  active since 2026-01-01 00:30:00 UTC",
+        "          u2 is 3.1 %",
+        "high      main/voltage_deviation/l2  active since 2026-01-01 00:30:00 UTC",
         "          u2 is 3.1 %",
         "          shelved until 2026-03-01T12:00:00Z",
         "medium    main/voltage_unbalance  active since 2026-01-01 00:30:00 UTC",
@@ -104,6 +114,12 @@ def test_alerts_that_stand_are_listed_the_worst_first(control: Path, daemon: Fak
 def test_alerts_that_are_cleared_are_listed_on_demand(control: Path) -> None:
     answer = phasewatch("alerts", "list", "--all", "--socket", control, "--json")
     assert [alert["state"] for alert in answer.json()] == ["active", "cleared"]
+
+
+def test_a_cleared_alert_says_when_it_was_cleared(control: Path, daemon: FakeDaemon) -> None:
+    daemon.alerts_now = [{**CLEARED, "at": "2026-01-01T00:45:10.500Z"}]
+    answer = phasewatch("alerts", "list", "--all", "--socket", control)
+    assert answer.out.splitlines()[0] == "medium    main/voltage_dip  cleared at 2026-01-01 00:45:10 UTC"
 
 
 def test_without_an_alert_that_is_said(control: Path, daemon: FakeDaemon) -> None:
@@ -153,7 +169,9 @@ def test_a_command_that_the_daemon_refuses_is_wrong_input(control: Path, daemon:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["a/b/c/d"], "a/b/c/d: must be an alert_id or subject/rule"),
+        (["a/b/c/d"], "a/b/c/d: must be SUBJECT/RULE or SUBJECT/RULE/PHASE as `phasewatch alerts list` shows it"),
+        (["main"], "main: must be SUBJECT/RULE or SUBJECT/RULE/PHASE"),
+        (["main-hall-2"], "main-hall-2: must be SUBJECT/RULE or SUBJECT/RULE/PHASE"),
         (["a//c"], "a//c: must be"),
         ([""], ": must be"),
         (["a/b", "--for", "2"], "--for 2: must be a number with s, m, h or d"),

@@ -48,3 +48,12 @@ def test_its_limit_and_severity_can_be_set() -> None:
     one_of(rule.judge(BusLoad(0.0, 0, 0)))
     condition = one_of(rule.judge(BusLoad(5.0, 75, 25)))
     assert (condition.value, condition.limit, condition.unit, condition.severity) == (25.0, 5.0, "%", "high")
+
+
+def test_counters_of_a_poller_that_began_anew_are_compared_with_nothing_before() -> None:
+    rule = BusOverloaded(Settings())
+    for beat in range(60):
+        one_of(rule.judge(BusLoad(float(beat), 100 * beat, 0 if beat < 2 else 500)))
+    conditions = [one_of(rule.judge(BusLoad(60.0 + beat, 10 * beat, 0))) for beat in range(70)]
+    assert [MARKS[condition.truth(active=False)] for condition in conditions] == ["?", *["c"] * 69]
+    assert {condition.value for condition in conditions[1:]} == {0.0}

@@ -104,7 +104,6 @@ def test_resync_brings_everything_retained_again(scene: Scene) -> None:
 
 HOSTILE: dict[str, bytes] = {
     "no JSON": b"acknowledge!",
-    "nothing": b"",
     "a list": b"[1, 2]",
     "half a text": b"\xff\xfe{",
     "not a number": b'{"by": "anna", "until": NaN}',
@@ -127,7 +126,8 @@ def test_hostile_commands_are_refused_in_one_line_and_change_nothing(scene: Scen
             assert not reply["ok"], what
             assert reply["error"].strip(), what
             assert "\n" not in reply["error"], what
-    assert not scene.command("detonate", {"by": "anna"})["ok"]
+    told = scene.command("detonate", {"by": "anna"})
+    assert (told["ok"], told["verb"]) == (False, "detonate")
     assert transitions(scene.watching) == []
     assert scene.command("test", {"by": "anna"})["ok"]
 
@@ -140,6 +140,12 @@ def test_a_retained_command_is_refused_for_it_would_come_again(
         wait_until(scene.replies, "an answer")
         assert "retain" in scene.replies()[0]["error"]
         assert transitions(watching) == []
+
+
+def test_a_retained_command_that_is_cleared_is_no_command(scene: Scene) -> None:
+    scene.watching.say(f"{BASE}/command/test", b"", retain=True)
+    reply = scene.command("acknowledge", {})
+    assert scene.replies() == [reply]
 
 
 def test_commands_are_off_unless_the_site_file_asks_for_them(

@@ -77,3 +77,31 @@ def test_meters_come_and_go_with_a_reload_and_take_their_topics_with_them(
         wait_until(lambda: watching.payloads("points/second/state"), "the state of the new point")
         wait_until(lambda: watching.payloads("points/main/state")[-1] == b"", "the old point's topic is emptied")
         wait_until(lambda: watching.payloads("meters/incomer/availability")[-1] == b"", "and that of its meter")
+
+
+def test_a_rule_that_is_switched_off_and_on_again_is_told_and_goes_on_with_its_numbers(
+    config: Path, meters: Plant, watching: Subscriber
+) -> None:
+    rules = yaml.safe_load(config.read_text(encoding="utf-8"))["rules"]
+
+    def events() -> list[dict[str, Any]]:
+        """Return each event once: what a killed daemon had not seen acknowledged is delivered again."""
+        return list({body["id"]: body for body in bodies(watching, "events/main/phase_loss")}.values())
+
+    with daemon(config) as life:
+        wait_until(lambda: watching.payloads("points/main/state"), "the first state")
+        meters.shown["incomer"] = PHASE_LOST
+        wait_until(lambda: len(events()) == 1, "the alert")
+        rewrite(config, rules={**rules, "phase_loss": {"enabled": False}})
+        hang_up(life)
+        wait_until(lambda: len(events()) == 2, "its end")
+        wait_until(lambda: watching.payloads("alerts/main/phase_loss")[-1] == b"", "its topic is emptied")
+    with daemon(config) as life:  # the numbers outlive a restart, too
+        wait_until(lambda: configuration(watching)["refused"] is None, "the daemon is back")
+        rewrite(config, rules=rules)
+        hang_up(life)
+        wait_until(lambda: len(events()) == 3, "the alert again")
+    raised, cleared, again = events()
+    assert (cleared["state"], cleared["reason"]) == ("cleared", "no longer configured")
+    assert [body["rev"] for body in (raised, cleared, again)] == [1, 2, 3]
+    assert raised["alert_id"] == cleared["alert_id"] != again["alert_id"]

@@ -41,6 +41,8 @@ class Alert:
     """Of the condition."""
     chatter: Life | None = None
     """While the alert chatters: the life of its condition with a far longer off-delay."""
+    back: Life | None = None
+    """While it chatters and its condition is back after it had been clear: how long it lasts; None also once told."""
     latched: bool = False
     """The condition is gone, the acknowledgement is awaited."""
     at_rest: bool = True
@@ -76,9 +78,14 @@ class Alert:
     shelved_until_s: float | None = None
     """The same by the monotonic clock; None also before it is known."""
     first_out: bool = False
+    retired: bool = False
+    """Its rule is no longer configured."""
     verdict: dict[str, Any] | None = None
     """The verdict as published with the last change."""
     summary: str = ""
+    """The sentence of the last change."""
+    fault: str = ""
+    """The sentence that said last what is wrong."""
     worse_polls: int = 0
     """Polls in a row that were worse than `severity`."""
     diagnosed: tuple[str, ...] = ()
@@ -111,6 +118,10 @@ class Alert:
             return monotonic_s - self.raises[-1]
         return 0.0 if self.since is None else max(0.0, (at - self.since).total_seconds())
 
+    def end_acknowledgement(self) -> None:
+        """Make it an alert that nobody has taken note of."""
+        self.acknowledged, self.acknowledged_until, self.acknowledged_until_s = False, None, None
+
     @property
     def standing(self) -> bool:
         """Whether the alert has been raised and not cleared; its condition may be gone."""
@@ -136,8 +147,16 @@ class Alert:
     @property
     def timer_s(self) -> float | None:
         """How far a timer has run; None while none runs."""
-        running = [life.held_s for life in (self.life, self.chatter) if life is not None and life.timed]
+        lives = (self.life, self.chatter, self.back)
+        running = [life.held_s for life in lives if life is not None and life.timed]
         return max(running, default=None)
+
+    def say(self, summary: str, *, explained: bool, over: bool) -> None:
+        """Take the sentence of a change; as long as the alert stands, what is wrong is said with it."""
+        if explained:
+            self.fault = summary
+        still = self.standing and not explained and not over
+        self.summary = f"{summary} {self.fault}".strip() if still else summary
 
     @property
     def published_state(self) -> str:

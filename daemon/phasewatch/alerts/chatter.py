@@ -5,6 +5,9 @@ the condition has been clear for ten minutes of valid time, or for twice its off
 lost meanwhile: the alert is active, it grows worse and changes its verdict as any other, and it explains others only
 while its condition is there.
 
+Who acknowledged the coming and going has not taken note of a fault that then stays: an acknowledgement ends, once a
+return, when the condition comes back after it had been clear and lasts for a minute of valid time.
+
 Source: ISA-18.2 / IEC 62682 (chattering alarm: three or more in a minute); the quiet time is a design choice.
 """
 
@@ -34,3 +37,13 @@ def held(hold: Life, truth: Truth, at_s: float, delays: Delays) -> Life | None:
     quiet = replace(delays, off_s=max(QUIET_S, 2.0 * delays.off_s))
     after = step(hold, truth, at_s, quiet)
     return after if after.standing else None
+
+
+def back(at_s: float) -> Life:
+    """Return how long a condition has been back that comes back now."""
+    return Life(State.PENDING, polls=1, valid_at_s=at_s)
+
+
+def lasting(life: Life, truth: Truth, at_s: float, delays: Delays) -> Life:
+    """Return how long a condition has been back after one sample; standing once it lasts."""
+    return step(life, truth, at_s, replace(delays, on_s=WINDOW_S, on_polls=1))

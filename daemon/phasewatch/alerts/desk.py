@@ -9,7 +9,7 @@ from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.event import EXPLAINED, Event, Origin, Scene, Transition, event, occurrence
 from phasewatch.alerts.holding import Holder, still_suppressed, wait
 from phasewatch.alerts.lifecycle import Delays, Life, State, step
-from phasewatch.alerts.record import restored, resume
+from phasewatch.alerts.record import numbers, restored, resume
 from phasewatch.alerts.worsening import diagnosed, diagnosed_anew, escalates, worse
 from phasewatch.rules.rule import Condition, Truth
 
@@ -28,15 +28,27 @@ class News(NamedTuple):
 class Desk:
     """All alerts of one site; the one place where they change."""
 
-    def __init__(self, origin: Origin, records: Mapping[str, dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        records: Mapping[str, dict[str, Any]] | None = None,
+        forgotten: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`forgotten`: the record of `numbers`."""
         self.origin = origin
+        self.numbers = numbers(forgotten or {})
+        """`count` and `rev` of forgotten alerts, by path: one that comes back goes on with them."""
         self.news: deque[News] = deque(maxlen=MOST_NEWS)
         """The newest raises, but those of shelved alerts."""
         self._alerts: dict[Key, Alert] = {}
         self._by_subject: dict[str, list[Alert]] = {}
         self._busy: dict[Key, Alert] = {}
         """Every alert that is not at rest, and some that have come to rest lately."""
-        for path, kept in (records or {}).items():
+        self.restore(records or {})
+
+    def restore(self, records: Mapping[str, dict[str, Any]]) -> None:
+        """Take alerts back from their records, by path."""
+        for path, kept in records.items():
             subject, rule, *phase = path.split("/")
             alert = self._keep(restored(Key(subject, rule, *phase), kept))
             self._busy[alert.key] = alert
@@ -45,7 +57,8 @@ class Desk:
         """Return the alert of a key; one that never was is clear."""
         found = self._alerts.get(key)
         if found is None:
-            found = self._keep(Alert(key))
+            count, rev = self.numbers.get(str(key), (0, 0))
+            found = self._keep(Alert(key, count=count, rev=rev))
         return found
 
     def _keep(self, alert: Alert) -> Alert:
@@ -58,10 +71,12 @@ class Desk:
         return tuple(self._alerts)
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Drop alerts by their paths; a path that is no alert's is passed over."""
+        """Drop alerts by their paths, all but their numbers; a path that is no alert's is passed over."""
         gone = set(paths)
         for key in [key for key in self._alerts if str(key) in gone]:
             alert = self._alerts.pop(key)
+            if alert.rev:
+                self.numbers[str(key)] = (alert.count, alert.rev)
             self._by_subject[key.subject].remove(alert)
             self._busy.pop(key, None)
 
@@ -151,6 +166,8 @@ class Desk:
         alert.life = step(alert.life, waits, scene.monotonic_s, _NO_DELAYS)
         if alert.chatter is not None:
             alert.chatter = step(alert.chatter, Truth.UNKNOWN, scene.monotonic_s, _NO_DELAYS)
+        if alert.back is not None:
+            alert.back = step(alert.back, Truth.UNKNOWN, scene.monotonic_s, _NO_DELAYS)
         cause = occurrence(held_by, self.origin)
         alert.free_since_s = None
         if alert.standing and held_by.life.standing and alert.suppressed_by != cause:
@@ -174,6 +191,8 @@ class Desk:
         alert.life = step(alert.life, truth, scene.monotonic_s, delays)
         if alert.chatter is not None:
             alert.chatter = chatter.held(alert.chatter, truth, scene.monotonic_s, delays)
+        if alert.back is not None:
+            alert.back = chatter.lasting(alert.back, truth, scene.monotonic_s, delays)
         alert.latched &= delays.latch
         if alert.life.standing and not there:
             yield from self._begin(alert, stood, scene)
@@ -190,6 +209,7 @@ class Desk:
         """Raise an alert; one that still stood because it is latched or chatters has its condition back."""
         alert.raises.append(scene.monotonic_s)
         told, alert.latched = alert.chatter is None, False
+        alert.back = None if told else chatter.back(scene.monotonic_s)
         alert.chatter = alert.chatter or chatter.begun(alert.raises)
         if not stood:
             yield self._raise(alert, scene)
@@ -198,11 +218,16 @@ class Desk:
 
     def _end(self, alert: Alert, delays: Delays, scene: Scene) -> Iterator[Event]:
         """Take that the condition is gone; a latched alert that nobody has acknowledged stays."""
-        alert.latched = delays.latch and not alert.acknowledged
+        alert.latched, alert.back = delays.latch and not alert.acknowledged, None
         if alert.latched and alert.chatter is None:
             yield self.tell(alert, "verdict_changed", scene)
 
     def _go_on(self, alert: Alert, delays: Delays, scene: Scene) -> Iterator[Event]:
+        if alert.back is not None and alert.back.standing:
+            alert.back = None
+            if alert.acknowledged:
+                alert.end_acknowledgement()
+                yield self.tell(alert, "verdict_changed", scene, reason=scene.reason("back"))
         if escalates(alert, delays):
             yield self.tell(alert, "severity_changed", scene)
         if diagnosed_anew(alert, delays, scene):
@@ -215,14 +240,14 @@ class Desk:
         alert.worse_polls = 0
         alert.severity = alert.condition.severity if alert.condition else alert.severity
         alert.worst = alert.condition.value if alert.condition else None
+        if alert.shelved_until is None:
+            self.news.append(News(scene.monotonic_s, alert.key))
         return self.open(alert, scene)
 
     def open(self, alert: Alert, scene: Scene, by: str | None = None, reason: str | None = None) -> Event:
         """Begin an occurrence."""
         alert.count += 1
         alert.since = scene.at
-        if alert.shelved_until is None:
-            self.news.append(News(scene.monotonic_s, alert.key))
         return self.tell(alert, "raised", scene, by, reason)
 
     def standing_besides(self, alert: Alert) -> bool:
@@ -235,11 +260,11 @@ class Desk:
         if alert.gone_unseen and reason is None:
             reason = scene.reason("cleared_while_down")
         told = self.tell(alert, "cleared", scene, by, reason)
-        alert.life, alert.chatter, alert.latched = Life(), None, False
+        alert.life, alert.chatter, alert.back, alert.latched = Life(), None, None, False
         alert.diagnosed, alert.other = (), ()
         alert.diagnosed_before.clear()
-        alert.acknowledged = alert.stale = alert.unseen = alert.gone_unseen = False
-        alert.acknowledged_until = alert.acknowledged_until_s = None
+        alert.end_acknowledgement()
+        alert.stale = alert.unseen = alert.gone_unseen = False
         alert.suppressed_by = alert.since = alert.free_since_s = None
         alert.suppressions = 0
         alert.at_rest = alert.settled
@@ -253,7 +278,7 @@ class Desk:
         self._busy[alert.key] = alert
         alert.kept_s, alert.kept_timer_s = scene.monotonic_s, alert.timer_s
         telling = scene.tell(alert, transition)
-        alert.summary = telling.summary
+        alert.say(telling.summary, explained=transition in EXPLAINED, over=transition == "cleared")
         if transition in EXPLAINED:
             alert.verdict = telling.verdict
             alert.diagnosed, alert.other = diagnosed(alert, scene), ()

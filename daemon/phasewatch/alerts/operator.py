@@ -49,7 +49,7 @@ def end_what_is_over(desk: Desk, scene_of: SceneOf, at: datetime, monotonic_s: f
             scene = scene_of(alert)
             yield _unshelve(desk, alert, scene, PHASEWATCH, scene.reason("shelving_over"))
         if alert.acknowledged_until_s is not None and monotonic_s >= alert.acknowledged_until_s:
-            alert.acknowledged, alert.acknowledged_until, alert.acknowledged_until_s = False, None, None
+            alert.end_acknowledgement()
             scene = scene_of(alert)
             yield desk.tell(alert, "acknowledged", scene, PHASEWATCH, scene.reason("acknowledgement_over"))
 
@@ -67,6 +67,7 @@ def _operate(desk: Desk, command: Command, scene_of: SceneOf) -> Done:
 def _acknowledge(desk: Desk, alert: Alert, command: Command, scene: Scene) -> tuple[list[Event], str | None]:
     if not alert.standing:
         raise CommandError(f"{alert.key}: is not active, so there is nothing to acknowledge")
+    alert.back = None  # he acts on what is there now
     if alert.acknowledged and alert.acknowledged_until == command.until:
         return [], "already acknowledged"
     alert.acknowledged, alert.acknowledged_until, alert.acknowledged_until_s = True, command.until, None
@@ -108,7 +109,6 @@ def _test(desk: Desk, command: Command, scene_of: SceneOf) -> Done:
     alert.condition, alert.severity = Condition(True, False, severity="low"), "low"
     alert.life = Life(State.ACTIVE)
     raised = desk.open(alert, scene, command.by, command.reason)
-    desk.news.pop()
     alert.life = Life()
     return [raised, desk.clear(alert, scene, command.by, command.reason)], occurrence(alert, desk.origin), None
 
@@ -131,13 +131,18 @@ def _by_name(desk: Desk, key: Key) -> Alert:
     if not of_rule:
         rules = ", ".join(sorted({alert.key.rule for alert in alerts}))
         raise CommandError(f"rule: {key.subject} has no alert {key.rule}; one of {rules}")
-    found = next((alert for alert in of_rule if alert.key.phase == key.phase), None)
+    found = next((alert for alert in of_rule if key.phase in (alert.key.phase, _told_phase(alert))), None)
     if found is not None:
         return found
     phases = ", ".join(sorted(alert.key.phase for alert in of_rule if alert.key.phase))
     if not phases:
         raise CommandError(f"phase: {key.subject}/{key.rule} is not kept by phase; leave phase out")
     raise CommandError(f"phase: {key.subject}/{key.rule} is kept by phase; name one of {phases}")
+
+
+def _told_phase(alert: Alert) -> str:
+    """Return the slug of the phase that an alert is told with, whether it is kept by phase or not."""
+    return alert.key.phase or str((alert.verdict or {}).get("phase") or "").lower()
 
 
 def _by_id(desk: Desk, alert_id: str) -> Alert:

@@ -112,7 +112,7 @@ class PointWatch:
         self._judged_s = joined.reading.monotonic_s
         history = History(self.seen_live, joined.reading.monotonic_s - self._since_s)
         self.reading = joined.reading
-        self.diagnosis = diagnose(joined.geometry, self.supply, history)
+        self.diagnosis = diagnose(joined.geometry, self.supply, history, joined.unjudged, joined.contradiction)
         return list(self._judge(joined, self.diagnosis))
 
     def silence(self, at: datetime, monotonic_s: float, offline: Alert | None = None) -> list[Event]:

@@ -38,6 +38,7 @@ def record(alert: Alert, at: datetime, monotonic_s: float) -> dict[str, Any]:
         "standing": alert.standing,
         "life": _of_life(alert.life),
         "chatter": None if alert.chatter is None else _of_life(alert.chatter),
+        "back": None if alert.back is None else _of_life(alert.back),
         "latched": alert.latched,
         "raised_s": kept.raised_s,
         "count": alert.count,
@@ -54,6 +55,7 @@ def record(alert: Alert, at: datetime, monotonic_s: float) -> dict[str, Any]:
         "verdict": alert.verdict,
         "diagnosed": alert.diagnosed,
         "summary": alert.summary,
+        "fault": alert.fault,
     }
 
 
@@ -66,6 +68,7 @@ def restored(key: Key, kept: Mapping[str, Any]) -> Alert:
         key=key,
         life=life,
         chatter=_life(kept["chatter"]) if kept.get("chatter") else None,
+        back=_life(kept["back"]) if kept.get("back") else None,
         latched=kept.get("latched", False),
         count=kept["count"],
         rev=kept["rev"],
@@ -81,6 +84,7 @@ def restored(key: Key, kept: Mapping[str, Any]) -> Alert:
         verdict=kept["verdict"],
         diagnosed=tuple(kept.get("diagnosed", ())),
         summary=kept["summary"],
+        fault=kept.get("fault", ""),
         unseen=life.state is State.ACTIVE,
     )
     alert.kept_timer_s = alert.timer_s
@@ -88,6 +92,25 @@ def restored(key: Key, kept: Mapping[str, Any]) -> Alert:
         alert.resume = Resume(written, tuple(float(s) for s in kept.get("raised_s", ()) if isfinite(s)))
     alert.at_rest = alert.settled
     return alert
+
+
+def readable(kept: Mapping[str, Any]) -> bool:
+    """Return whether a record is one that an alert can be restored from: a disk may have damaged it."""
+    try:
+        restored(Key("", ""), kept)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return False
+    return isinstance(kept["count"], int) and isinstance(kept["rev"], int)
+
+
+def numbers(kept: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Return `count` and `rev` by path; what a disk has damaged is left out."""
+    found = {}
+    for path, pair in kept.items():
+        match pair:
+            case [int(count), int(rev)]:
+                found[path] = (count, rev)
+    return found
 
 
 def resume(alert: Alert, at: datetime, monotonic_s: float) -> None:
@@ -100,6 +123,7 @@ def resume(alert: Alert, at: datetime, monotonic_s: float) -> None:
     known = -SET_BACK_S <= outage_s <= OUTAGE_S
     alert.life = _resumed(alert.life, monotonic_s, known)
     alert.chatter = None if alert.chatter is None else _resumed(alert.chatter, monotonic_s, known)
+    alert.back = None if alert.back is None else _resumed(alert.back, monotonic_s, known)
     if known:
         begun_s = monotonic_s - max(0.0, outage_s)
         alert.raises = deque((begun_s - ago_s for ago_s in kept.raised_s), maxlen=alert.raises.maxlen)

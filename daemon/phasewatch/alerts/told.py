@@ -75,6 +75,8 @@ def _later_word(alert: Alert, transition: Transition) -> str | None:
     """Return under which name the messages have a transition; None where the rule's own sentence says it."""
     if alert.latched and transition == "verdict_changed":
         return "latched"
+    if alert.retired and transition == "cleared":
+        return "retired"
     if transition == "acknowledged" and not alert.acknowledged:
         return "unacknowledged"
     return None if transition in EXPLAINED else transition

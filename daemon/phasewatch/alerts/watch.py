@@ -3,7 +3,7 @@
 Live polling and replay feed the same watch, so both reach the same alerts.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from phasewatch.alerts.event import Event, Scene
 from phasewatch.alerts.operator import end_what_is_over, operate
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.alerts.record import record, worth_keeping
+from phasewatch.alerts.retiring import retire
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import METER_RULES
 from phasewatch.rules.rule import Health
@@ -66,6 +67,19 @@ class Watch:
         A chattering alert goes quiet by its readings, and not by time without any.
         """
         return list(end_what_is_over(self.desk, lambda alert: self._scene(alert, at, monotonic_s), at, monotonic_s))
+
+    def retire(
+        self,
+        paths: Iterable[str],
+        at: datetime,
+        monotonic_s: float,
+        records: Mapping[str, dict[str, Any]] | None = None,
+    ) -> list[Event]:
+        """Forget what is no longer configured but for its numbers; return the ends of the alerts that stand.
+
+        `records`: of what is not on the desk, as at a start. `desk.numbers` is another one afterwards.
+        """
+        return retire(self.desk, paths, lambda alert: self._scene(alert, at, monotonic_s), records or {})
 
     def running(self, at: datetime, monotonic_s: float, *, every: bool = False) -> dict[str, dict[str, Any]]:
         """Return the records, by path, of alerts whose timers the journal should know of, and take them as kept.

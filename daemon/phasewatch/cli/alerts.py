@@ -42,15 +42,23 @@ def lines(alerts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "no alert stands"
     for alert in alerts:
         name = "/".join(filter(None, (alert["subject"], alert["rule"], _phase(alert))))
-        since = (alert["since"] or "?")[:19].replace("T", " ")
-        yield f"{alert['severity']:<8}  {name}  {alert['state']} since {since} UTC"
+        yield f"{alert['severity']:<8}  {name}  {_state(alert)} UTC"
         marks = "; ".join(_marks(alert))
         yield from (f"          {text}" for text in (alert.get("summary"), marks) if text)
 
 
+def _state(alert: Mapping[str, Any]) -> str:
+    """Return what an alert is, and when it became that: `since` is when it was raised."""
+    word, moment = ("at", alert.get("at")) if alert["state"] == "cleared" else ("since", alert["since"])
+    return f"{alert['state']} {word} {(moment or '?')[:19].replace('T', ' ')}"
+
+
 def _phase(alert: Mapping[str, Any]) -> str:
-    """Return the phase as targets and topics spell it."""
-    return str(alert.get("phase") or "").lower()
+    """Return the phase that an alert is kept by, as targets and topics spell it."""
+    phase = str(alert.get("phase") or "").lower()
+    # Other alerts have the phase of their verdict; only the id of one that is kept by phase names it.
+    kept, _, _ = str(alert.get("alert_id")).rpartition("-")
+    return phase if kept.endswith(f"-{alert['rule']}-{phase}") else ""
 
 
 def _marks(alert: Mapping[str, Any]) -> list[str]:

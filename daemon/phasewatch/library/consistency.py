@@ -1,16 +1,24 @@
 """What is wrong between the keys of a site file: each alone is right, together they are not."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from phasewatch.meters.endpoint import Endpoint
+from phasewatch.meters.measuring_point import Member, translation
 from phasewatch.meters.profile import Profile
-from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES
-from phasewatch.settings import Site
+from phasewatch.meters.quantities import LN, LPE, NPE, PHASES
+from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES, POINT_RULES
+from phasewatch.rules.own import own_rules
+from phasewatch.rules.voltage_deviation import VoltageDeviation
+from phasewatch.settings import MeterSettings, Site
+
+BY_PHASE: Final = (VoltageDeviation.name,)
+"""Rules with an alert for each phase."""
 
 
 def problems(site: Site) -> list[str]:
     """Return what is wrong between keys, a line each: key path, what, mend."""
-    return [*_twins(site), *_endpoints(site), *_units(site), *_points(site)]
+    return [*_twins(site), *_endpoints(site), *_units(site), *_points(site), *_alerts(site)]
 
 
 def _twins(site: Site) -> Iterator[str]:
@@ -71,6 +79,26 @@ def _points(site: Site) -> Iterator[str]:
             yield f"points: {name} is the name of a point and of a meter of another point; rename one"
 
 
+def _alerts(site: Site) -> Iterator[str]:
+    """Yield alerts of which an `alert_id` cannot tell which it is: it joins subject, rule and phase with `-`."""
+    seen: dict[str, str] = {}
+    for path in dict.fromkeys(_paths(site)):
+        name = path.replace("/", "-")
+        if name in seen:
+            yield f"rules: {seen[name]} and {path} would share the alert_id of {name}; rename a rule or a point"
+        seen.setdefault(name, path)
+
+
+def _paths(site: Site) -> Iterator[str]:
+    """Yield subject/rule[/phase] of every point and meter, whether the rule is enabled or not."""
+    for _, meter in site.meters():
+        point = meter.point_name
+        own = [*own_rules(site.rules), *(own_rules(site.points[point].rules) if point in site.points else ())]
+        yield from (f"{point}/{rule}" for rule in (*POINT_RULES, *own) if rule not in BY_PHASE)
+        yield from (f"{point}/{rule}/{phase}" for rule in BY_PHASE for phase in PHASES)
+        yield from (f"{meter.name}/{rule}" for rule in METER_RULES)
+
+
 def same_units(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
     """Yield unit ids that collide once the profiles' defaults are known."""
     for b, bus in enumerate(site.buses):
@@ -90,3 +118,31 @@ def nothing_to_read(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
         for m, meter in enumerate(bus.meters):
             if profiles[meter.profile].registers.keys() <= set(meter.ignore):
                 yield f"buses[{b}].meters[{m}].ignore: leaves nothing to read; take out the quantities that are wired"
+
+
+def nothing_to_judge(site: Site, profiles: dict[str, Profile]) -> Iterator[str]:
+    """Yield points of which no voltage is read that a verdict could be found by."""
+    places: dict[str, str] = {}
+    meters: dict[str, list[MeterSettings]] = {}
+    for b, bus in enumerate(site.buses):
+        for m, meter in enumerate(bus.meters):
+            places.setdefault(meter.point_name, f"buses[{b}].meters[{m}]")
+            meters.setdefault(meter.point_name, []).append(meter)
+    for point, members in meters.items():
+        if any(_reads_voltages(meter, profiles[meter.profile]) for meter in members):
+            continue
+        ignored = any(meter.ignore for meter in members)
+        yield (
+            f"{places[point]}: no verdict is possible at point {point}: no voltage to neutral or earth is read there; "
+            + (
+                "take those that are wired out of ignore"
+                if ignored
+                else "its meters have no such registers: add one that has"
+            )
+        )
+
+
+def _reads_voltages(meter: MeterSettings, profile: Profile) -> bool:
+    table = translation(Member(meter.name, meter.wiring, meter.phases))
+    wanted = {name for name in profile.registers if name in table and name not in meter.ignore}
+    return any(table[name][0] in (*LN, *LPE, NPE) for name in wanted)

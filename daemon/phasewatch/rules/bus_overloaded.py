@@ -37,6 +37,8 @@ class BusOverloaded:
     def judge(self, load: BusLoad) -> Iterator[Condition]:
         """Yield the one condition of the bus; unknown until there is something to compare with."""
         past, window_s = self._past, max(WINDOW_S, WINDOW_INTERVALS * load.longest_interval_s)
+        if past and (load.polls < past[-1].polls or load.overruns < past[-1].overruns):
+            past.clear()  # another poller, that counts from 0
         past.append(load)
         while len(past) > 2 and past[1].at_s <= load.at_s - window_s:
             past.popleft()
