@@ -41,6 +41,11 @@ def mosquitto_program() -> str:
     return str(found)
 
 
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Mosquitto:
     """A mosquitto of its own: configuration, port and persistence under one directory."""
 
@@ -52,6 +57,7 @@ class Mosquitto:
         self._store = directory / "persistence"
         directory.mkdir(parents=True, exist_ok=True)
         self._store.mkdir()
+        self._more_ports = [int(words[1]) for words in map(str.split, options) if words[0] == "listener"]
         self._configure(options, acl)
 
     def _configure(self, options: tuple[str, ...], acl: str | None) -> None:
@@ -72,8 +78,8 @@ class Mosquitto:
         wait_until(self._listens, "mosquitto listening")
 
     def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        """Whether every listener is there: mosquitto opens them one after the other."""
+        return all(_answers(port) for port in (self.port, *self._more_ports))
 
     def set_acl(self, acl: str) -> None:
         """Replace the access list of the running broker."""

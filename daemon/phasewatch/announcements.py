@@ -4,17 +4,17 @@ Only the newest of each counts. What is no longer configured is emptied at the b
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
-from phasewatch.adapters.messages import encode
+from phasewatch.adapters.messages import Restored, encode
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.assembly import DISCOVERED, point_names
 from phasewatch.library import LoadedSite
-from phasewatch.library.topics import COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
+from phasewatch.library.topics import ALERTS, COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
 from phasewatch.publications import NO_DATA, no_data, point_state
 
 
@@ -22,9 +22,9 @@ class Announcer:
     """Says what is new, at once; and what goes on, at the site's interval."""
 
     def __init__(
-        self, loaded: LoadedSite, delivery: Delivery, announced: Collection[str], discovered: Mapping[str, str]
+        self, loaded: LoadedSite, delivery: Delivery, restored: Restored, discovered: Mapping[str, str]
     ) -> None:
-        """`announced`: live topics of the last run; `discovered`: what Home Assistant knows, by topic."""
+        """`restored`: what the journal knew at the start; `discovered`: what Home Assistant knows, by topic."""
         self._loaded, self._delivery = loaded, delivery
         self._known = {topic: text.encode() for topic, text in discovered.items() if isinstance(text, str)}
         self._verdicts: dict[str, str] = {}
@@ -34,7 +34,10 @@ class Announcer:
             delivery.subscribe(COMMAND.address(site=loaded.site.site, verb="+"))
         if loaded.site.mqtt.homeassistant:
             delivery.subscribe(BIRTH_TOPIC)
-        self._begin(set(announced) - self._known.keys())
+        if restored.fresh:
+            # What an earlier journal told may still be retained, and nothing else would ever take it back.
+            delivery.subscribe(f"{ALERTS.address(site=loaded.site.site)}/#")
+        self._begin(set(restored.announced) - self._known.keys())
 
     def take_over(self, loaded: LoadedSite) -> None:
         """Go on with another site file: everything is told anew."""

@@ -6,6 +6,7 @@ import logging
 import queue
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC
@@ -16,7 +17,7 @@ from phasewatch.alerts.command import Answer, CommandError, parse, refusal
 from phasewatch.alerts.event import stamp
 from phasewatch.bookkeeping import Bookkeeper
 from phasewatch.history import History
-from phasewatch.library.topics import COMMAND, REPLY
+from phasewatch.library.topics import ALERT, COMMAND, PHASE_ALERT, REPLY, kind_of
 from phasewatch.measuring import measures
 from phasewatch.polling import Clock
 from phasewatch.publications import delivery_state, point_state, status
@@ -25,6 +26,8 @@ from phasewatch.showing import Showing
 
 MOST_BYTES: Final = 64 * 1024
 """Of a command."""
+MOST_SHOWN: Final = 40
+"""Characters of a verb that is none."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +75,7 @@ class Operations(Showing):
         try:
             answer = self._do(verb, body)
         except CommandError as error:
-            answer = refusal(verb, body, error)
+            answer = _refused(verb, body, error)
         site = self._running.loaded.site.site
         return {"schema": "phasewatch.reply/1", "site": site, "at": stamp(at), **answer.payload()}
 
@@ -96,9 +99,14 @@ class Operations(Showing):
             if arrived.payload == b"online":
                 self._greet()
             return
+        if arrived.retain and arrived.payload and kind_of(arrived.topic) in (ALERT, PHASE_ALERT):
+            self._running.delivery.ask(lambda journal: journal.empty(arrived.topic))
+            return
         site, verb = self._running.loaded.site.site, arrived.topic.rpartition("/")[2]
         if arrived.topic != COMMAND.address(site=site, verb=verb):
             return
+        if not arrived.payload:
+            return  # somebody clears a command that was retained
         reply = self._answer(verb, arrived)
         if not reply["ok"]:
             _log.warning("command %s: %s", verb, reply["error"])
@@ -109,10 +117,15 @@ class Operations(Showing):
         try:
             body = _body(arrived)
         except CommandError as error:
-            answer = refusal(verb, body, error).payload()
+            answer = _refused(verb, body, error).payload()
             at, site = stamp(self._clock.now()), self._running.loaded.site.site
             return {"schema": "phasewatch.reply/1", "site": site, "at": at, **answer}
         return self.operate(verb, body)
+
+
+def _refused(verb: str, body: object, error: CommandError) -> Answer:
+    """Return the answer to what was not done; a verb that is none is told as it was written, as far as it can be."""
+    return replace(refusal(verb, body, error), verb=ascii(verb)[1:-1][:MOST_SHOWN])
 
 
 def _body(arrived: Arrived) -> object:

@@ -9,7 +9,7 @@ from phasewatch.adapters.messages import DeliveryStatus
 from phasewatch.alerts.counts import Counts
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.electrical.numbers import numbers
+from phasewatch.electrical.numbers import joining, numbers
 from phasewatch.electrical.verdict import Diagnosis, diagnose
 from phasewatch.electrical.words import explain
 from phasewatch.library import LoadedSite
@@ -20,6 +20,8 @@ from phasewatch.running import Running
 
 NO_DATA: Final = "not_enough_data"
 """Verdict of a point of which nothing was read."""
+LOSS_S: Final = 3600.0
+"""A journal that was lost at the start is told for so long."""
 STATUS_S: Final = 60.0
 """Between two heartbeats."""
 _COUNTED: Final = (
@@ -66,6 +68,7 @@ def _state(
         "quality": quality,
         "readings": {name: round(value, 3) for name, value in reading.values.items()},
         "missing": reading.missing,
+        **joining(diagnosis),
         "picture": numbers(diagnosis),
         "verdict": diagnosis.verdict.code,
         "summary": explain(diagnosis, loaded.messages).summary,
@@ -77,7 +80,9 @@ def _quality(point: PointWatch, age_s: float) -> str:
     """Return how far the readings of a point can be used: good, partial, or stale when they are old."""
     if age_s > point.stale_s:
         return "stale"
-    return "partial" if point.reading is not None and point.reading.missing else "good"
+    missing = point.reading is not None and point.reading.missing
+    unjudged = point.diagnosis is not None and point.diagnosis.unjudged
+    return "partial" if missing or unjudged else "good"
 
 
 def nominal_doubt(point: str, nominal_v: float, likelier_v: float) -> str:
@@ -121,15 +126,17 @@ def status(running: Running, now: datetime, now_s: float) -> dict[str, Any]:
     }
 
 
-def health(delivery: DeliveryStatus, now_s: float) -> Health:
+def health(running: Running, now_s: float) -> Health:
     """Return how the daemon itself stands; `now_s`: the monotonic clock."""
+    delivery = running.delivery.status
+    lost = delivery.set_aside if now_s - running.begun_s < LOSS_S else None
     return Health(
         now_s,
         delivery.dropped,
         delivery.dead_letters,
         delivery.held,
         delivery.last_error,
-        delivery.degraded,
+        delivery.degraded or (lost and f"it was damaged, what it knew of alerts is lost; the old one is {lost}"),
         clock_synchronised(),
     )
 

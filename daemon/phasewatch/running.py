@@ -30,5 +30,7 @@ class Running:
     started: datetime
     configuration: Configuration
     pollers: list[BusPoller] = field(default_factory=list)
+    begun_s: float = 0.0
+    """Monotonic clock at the start."""
     unserved: str | None = None
     """Why the control socket or the page cannot be reached; None while they can."""

@@ -86,8 +86,8 @@ class Service:
         watch, gone = build_watch(loaded, restored.uuid, records)
         gone += restored.records.keys() - records.keys()
         started, now_s = self._clock.now(), self._clock.monotonic_s()
-        self.running = Running(loaded, watch, posting, started, Configuration(started))
-        self._announcer = Announcer(loaded, posting, restored.announced, records.get(DISCOVERED, {}))
+        self.running = Running(loaded, watch, posting, started, Configuration(started), begun_s=now_s)
+        self._announcer = Announcer(loaded, posting, restored, records.get(DISCOVERED, {}))
         self._history, self._broadcast = History(), Broadcast()
         self._books = Bookkeeper(self.running, self._envelope, now_s, self._history, self._broadcast)
         self._books.retire(gone, watch.retire(gone, started, now_s, records), watch, now_s)
@@ -203,7 +203,7 @@ class Service:
 
     def _turn(self, now_s: float) -> None:
         watch, now = self.watch, self._clock.now()
-        events = [*watch.tick(now, now_s), *watch.health(health(self.delivery.status, now_s), now)]
+        events = [*watch.tick(now, now_s), *watch.health(health(self.running, now_s), now)]
         for poller in self.pollers:
             events += watch.load(poller.name, poller.polls, poller.overruns, now, now_s)
         self._books.commit(events, now_s)

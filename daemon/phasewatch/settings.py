@@ -3,7 +3,6 @@
 Only `site`, `buses` and `mqtt.urls` have no default. What no single key shows is found by `library.consistency`.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from math import sqrt
 from pathlib import Path
@@ -26,6 +25,7 @@ from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.measuring_point import Wiring
 from phasewatch.meters.profile import Slug
 from phasewatch.meters.quantities import PHASES, UNITS
+from phasewatch.named_files import Credential, text_of
 from phasewatch.rules.catalogue import RULES
 from phasewatch.rules.own import OwnRules, inheriting, own_rules
 from phasewatch.rules.rule import RuleSettings
@@ -69,7 +69,7 @@ class MeterSettings(Section):
     profile: Slug
     unit_id: Whole | None = Field(default=None, ge=0, le=255)
     """None: the profile's."""
-    interval_s: Number = Field(default=1.0, ge=0.1)
+    interval_s: Number = Field(default=1.0, ge=0.1, le=86400)
     point: Slug | None = None
     """None: a point of its own, named like the meter."""
     wiring: Wiring = "three_phase"
@@ -135,15 +135,6 @@ def _broker_url(url: str) -> str:
     return url
 
 
-def _credential(path: Path) -> Path:
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(directory) / path if directory and len(path.parts) == 1 else path
-
-
-Credential = Annotated[Path, AfterValidator(_credential)]
-"""A file; a bare name is one of the credentials that systemd hands over, where there are any."""
-
-
 class MqttSettings(Section):
     """The broker, and how to speak to it."""
 
@@ -179,7 +170,7 @@ class MqttSettings(Section):
         """
         if self.password_file is None:
             return None if self.password is None else self.password.get_secret_value()
-        return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        return text_of(self.password_file).rstrip("\r\n")
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -169,7 +169,7 @@ def test_a_state_directory_that_is_a_file_is_named_in_the_error(tmp_path: Path) 
 def test_a_second_daemon_cannot_open_the_same_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phasewatch.adapters.store.LOCK_TIMEOUT_S", 0.05)
     first = opened(tmp_path)
-    with pytest.raises(JournalError, match="locked"):
+    with pytest.raises(JournalError, match="another phasewatch uses"):
         opened(tmp_path)
     first.close()
 

@@ -95,5 +95,17 @@ def test_a_proven_connection_makes_pauses_short_again() -> None:
     assert bench.attempt(Stage.OPEN) == 1.0
 
 
+def test_a_connection_that_stood_for_long_makes_pauses_short_again() -> None:
+    for stood_s, pause_s in ((7.0, 8.0), (8.0, 1.0)):
+        bench = Bench()
+        for _ in range(3):
+            bench.attempt(Stage.UNREACHED)
+        assert bench.link.connect_if_due()
+        bench.link.opened()
+        bench.now += stood_s
+        bench.link.lost(Closed(Stage.OPEN, None, ""))
+        assert bench.link.due_in_s() == pause_s
+
+
 def test_two_clients_with_one_id_slow_down() -> None:
     assert Bench().attempt(Stage.OPEN, SESSION_TAKEN_OVER) == 8.0

@@ -8,8 +8,8 @@ import pytest
 
 from phasewatch.adapters.modbus import Bus, BusError, open_bus
 from phasewatch.adapters.modbus_framing import MBAP, RTU, mbap_frame, rtu_frame, wholes_mbap, wholes_rtu
-from phasewatch.adapters.modbus_request import Request
-from phasewatch.adapters.modbus_tally import Tally
+from phasewatch.adapters.modbus_request import BadReply, Request
+from phasewatch.adapters.modbus_tally import RECENT, Tally, Whole
 from phasewatch.meters.endpoint import parse_url
 from tests.modbus_server import FRAMINGS, LINES, Asked, Script, ScriptedMeter, honest, listening, words_at
 
@@ -140,6 +140,38 @@ def test_an_answer_whose_end_comes_after_the_time_is_late_and_not_damaged() -> N
     tally.missed(REQUEST, ANSWER[:4])
     tally.stray(ANSWER[4:])
     assert (tally.counts.late_replies, tally.counts.crc_errors) == ({1: 1}, 0)
+
+
+def test_every_answer_of_a_meter_that_is_late_is_late_and_none_is_a_second_one() -> None:
+    tally = Tally(RTU.wholes)
+    for _ in range(3):
+        tally.asked()
+        tally.missed(REQUEST, b"")
+    tally.asked()
+    tally.came(REQUEST, 0)  # by the first of them: nothing tells it from the answer
+    tally.stray(ANSWER * 3)
+    assert (tally.counts.late_replies, tally.counts.second_replies, tally.counts.foreign_replies) == ({1: 3}, {}, {})
+
+
+def test_the_late_answer_to_another_request_is_late_and_the_right_one_behind_it_too() -> None:
+    tally, other = Tally(RTU.wholes), Request("rtu:///dev/a", 3, 0, 6, 1)
+    tally.asked()
+    tally.missed(REQUEST, b"")
+    tally.asked()
+    tally.came(other, 0)
+    tally.ended(BadReply("other length"), Whole(1, ANSWER[1:-2], 0, asks=False))
+    tally.stray(rtu_frame(1, bytes((3, 12, *range(12)))))
+    assert (tally.counts.late_replies, tally.counts.second_replies, tally.counts.foreign_replies) == ({1: 2}, {}, {})
+
+
+def test_an_answer_that_nobody_awaits_any_more_is_foreign() -> None:
+    tally = Tally(RTU.wholes)
+    tally.asked()
+    tally.missed(REQUEST, b"")
+    for _ in range(RECENT + 1):
+        tally.asked()
+    tally.stray(ANSWER)
+    assert (tally.counts.late_replies, tally.counts.foreign_replies) == ({}, {1: 1})
 
 
 def test_an_old_tcp_answer_on_a_new_connection_is_late() -> None:

@@ -89,7 +89,7 @@ def test_a_gateway_never_holds_two_sockets_of_ours_whatever_happens_on_it(framin
             bus = open_bus(parse_url(url), timeout_s=0.03)
             await comes_back(bus)
             before = descriptors()
-            for turn in range(40 if framing == "tcp" else 12):  # a line stays quiet for 0.3 s after trouble
+            for turn in range(40 if framing == "tcp" else 8):  # a line stays quiet for 0.3 s after trouble
                 meter.script = draw.choice((mute, hangs_up, in_pieces, not_mine))
                 with pytest.raises(BusError):
                     await bus.read(3, turn, 4, 1)

@@ -2,28 +2,50 @@
 
 import pytest
 
+from phasewatch.adapters.link import Backoff
 from phasewatch.adapters.mqtt import Closed, Stage
-from phasewatch.adapters.suspicion import Suspicion, blames_message
+from phasewatch.adapters.suspicion import HELD_AFTER, Suspicion, Trials, blames_message
 
-BIG, SMALL = b"x" * 5000, b"online"
+BIG, SMALL, OWED = b"x" * 5000, b"y" * 100, b"online"
 
 
-def lose(suspicion: Suspicion, first: bytes | None, *acked: bytes) -> None:
+def lose(suspicion: Suspicion, first: bytes | None, *acked: bytes) -> bool:
+    """Let rows be acknowledged, behind what is owed, and lose the connection."""
+    suspicion.acked(OWED, row=False)
     for payload in acked:
-        suspicion.acked(payload)
-    suspicion.lost(first)
+        suspicion.acked(payload, row=True)
+    return suspicion.lost(first)
 
 
 def test_the_third_connection_lost_over_the_same_large_message_condemns_it() -> None:
     suspicion = Suspicion()
     for _ in range(2):
-        lose(suspicion, BIG, SMALL)
+        lose(suspicion, BIG, SMALL, SMALL)
         assert suspicion.careful
         assert not suspicion.condemned(BIG)
-    lose(suspicion, BIG, SMALL)
+    lose(suspicion, BIG, SMALL, SMALL)
     assert suspicion.condemned(BIG)
     assert not suspicion.careful
+    assert not suspicion.repeated(BIG)
     assert not suspicion.condemned(SMALL)
+
+
+def test_what_is_owed_proves_nothing() -> None:
+    suspicion = Suspicion()
+    for losses in range(1, 100):
+        lose(suspicion, BIG)
+        assert suspicion.repeated(BIG) is (losses >= HELD_AFTER)
+    assert not suspicion.condemned(BIG)
+
+
+def test_rows_from_before_the_first_loss_prove_nothing() -> None:
+    suspicion = Suspicion()
+    lose(suspicion, BIG, *[SMALL] * 50)
+    for _ in range(20):
+        lose(suspicion, BIG)
+    assert not suspicion.condemned(BIG)
+    lose(suspicion, BIG, SMALL, SMALL, SMALL)
+    assert suspicion.condemned(BIG)
 
 
 def test_a_line_that_is_bad_condemns_nobody() -> None:
@@ -31,10 +53,46 @@ def test_a_line_that_is_bad_condemns_nobody() -> None:
     for n in range(20):
         lose(suspicion, b"%d" % n, SMALL)
     for _ in range(20):
-        lose(suspicion, BIG)  # nothing was acknowledged: the broker was never there
+        suspicion.lost(BIG)  # nothing was acknowledged: the broker was never there
     for _ in range(20):
-        lose(suspicion, b"y" * 100, BIG)  # a larger one came through
-    assert not any(map(suspicion.condemned, (BIG, SMALL, b"y" * 100)))
+        lose(suspicion, SMALL, BIG)  # a larger one came through
+    assert not any(map(suspicion.condemned, (BIG, SMALL)))
+
+
+def test_a_loss_over_a_smaller_message_lets_the_count_begin_anew() -> None:
+    suspicion = Suspicion()
+    for n in range(20):
+        lose(suspicion, BIG, *[SMALL] * 5)
+        lose(suspicion, BIG, *[SMALL] * 5)
+        lose(suspicion, b"%d" % n, SMALL)
+    assert not suspicion.condemned(BIG)
+
+
+def test_of_two_messages_that_are_too_large_the_smaller_one_is_condemned_first() -> None:
+    suspicion, bigger = Suspicion(), b"x" * 6000
+    for condemned in (BIG, bigger):
+        for _ in range(3):
+            for payload in (BIG, bigger):
+                if not suspicion.condemned(payload):
+                    lose(suspicion, payload, *[SMALL] * 5)
+        assert suspicion.condemned(condemned)
+
+
+def test_a_message_that_came_through_on_another_topic_is_never_condemned() -> None:
+    suspicion = Suspicion()
+    lose(suspicion, BIG, SMALL)
+    suspicion.acked(BIG, row=False)
+    for _ in range(20):
+        lose(suspicion, BIG, *[SMALL] * 5)
+    assert not suspicion.condemned(BIG)
+
+
+def test_a_connection_that_we_gave_up_ourselves_condemns_nobody() -> None:
+    suspicion = Suspicion()
+    for _ in range(20):
+        suspicion.acked(SMALL, row=True)
+        assert suspicion.lost(BIG, silent=True)
+    assert not suspicion.condemned(BIG)
 
 
 def test_care_ends_when_the_suspect_comes_through_or_many_others_do() -> None:
@@ -43,14 +101,37 @@ def test_care_ends_when_the_suspect_comes_through_or_many_others_do() -> None:
         lose(suspicion, BIG, SMALL)
         assert suspicion.careful
         for payload in acked:
-            suspicion.acked(payload)
+            suspicion.acked(payload, row=True)
         assert not suspicion.careful
 
 
 def test_a_connection_lost_with_nothing_in_flight_blames_nobody() -> None:
     suspicion = Suspicion()
-    lose(suspicion, None, SMALL)
+    assert not lose(suspicion, None, SMALL)
     assert not suspicion.careful
+
+
+def test_topics_that_cost_connections_are_tried_one_at_a_time_with_growing_pauses() -> None:
+    now = [0.0]
+    trials = Trials(Backoff(1.0, 4.0, lambda: 0.5), lambda: now[0])
+    for topic in (*"ab" * (HELD_AFTER - 1), "b", "a"):
+        assert trials.begin() is None
+        trials.lost(topic)
+    assert trials.held == {"a", "b"}
+    assert trials.due_s == 2.0
+    for topic, pause_s in (("b", 4.0), ("a", 4.0), ("b", 4.0)):
+        assert trials.begin() is None, "not yet"
+        now[0] = trials.due_s or 0.0
+        assert trials.begin() == topic
+        assert trials.blocks("a") is (topic != "a")
+        assert trials.due_s is None
+        trials.lost(topic)
+        assert trials.trying is None
+        assert trials.due_s == now[0] + pause_s
+    now[0] = 100.0
+    assert trials.begin() == "a"
+    assert trials.answered("a")
+    assert trials.begin() == "b", "one came through: the next may try at once"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from phasewatch.adapters.web import MOST_BYTES, SHORTEST_TOKEN, TokenError, read_token
+from phasewatch.adapters.web import MOST_BYTES
+from phasewatch.adapters.web_token import SHORTEST_TOKEN, TokenError, read_token
 from tests.served import (
     ALERT,
     CLEARED,
@@ -231,7 +232,7 @@ def test_the_token_is_read_from_its_file(tmp_path: Path) -> None:
         (b"", 0o600, "openssl rand"),
         (b"x" * (SHORTEST_TOKEN - 1), 0o600, "16 or more characters"),
         (b"two words of a token", 0o600, "without blanks"),
-        (b"\xff" * 20, 0o600, "can't decode"),
+        (b"\xff" * 20, 0o600, "is no text; write a token into it"),
         (TOKEN.encode(), 0o644, "chmod o="),
     ],
 )

@@ -225,39 +225,6 @@ def test_rows_in_flight_are_not_sent_again_when_a_held_topic_is_taken(bench: Ben
     assert bench.fill() == []
 
 
-def lose_connection(bench: Bench) -> None:
-    bench.window.lost()
-    bench.open(4, {"online": b"online"})
-
-
-def test_after_a_lost_connection_one_message_at_a_time_is_sent_until_the_suspect_is_through(bench: Bench) -> None:
-    for rev in range(8):
-        bench.commit("wiring", rev)
-    bench.open(4, {"online": b"online"})
-    bench.answer("online")
-    lose_connection(bench)
-    assert bench.window.in_flight == 1
-    bench.answer("online")
-    assert bench.fill() == [WIRING]
-    bench.answer(WIRING)
-    bench.fill()
-    assert bench.window.in_flight == 4
-
-
-def test_a_message_that_costs_three_connections_is_not_sent_again_on_any_topic(bench: Bench) -> None:
-    bench.commit("wiring")
-    owed = {"online": b"online", WIRING_STATE: bench.journal.retained()[0].payload}
-    bench.open(4, owed)
-    for _ in range(3):
-        bench.answer("online")
-        bench.fill()
-        bench.window.lost()
-        bench.open(4, owed)
-    bench.answer_all()
-    assert bench.journal.outbox.dead_letters == 2, "the event and the state"
-    assert bench.journal.depth() == 0
-
-
 def test_rows_that_are_renumbered_are_sent_again_and_late_answers_remove_nothing(bench: Bench) -> None:
     bench.commit("wiring")
     bench.open()

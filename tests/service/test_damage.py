@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from phasewatch.adapters.store import JournalTakenError
 from phasewatch.meters.reading import Reading
+from phasewatch.service import Service
 from phasewatch.simulator.unit import Fault
 from tests.broker import Mosquitto, Subscriber, wait_until
 from tests.service.plant import Plant, bodies, plant, running, transitions
-from tests.service.site import PHASE_LOST, bus, meter, site
+from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
 
 pytestmark = pytest.mark.broker
 
@@ -116,3 +118,33 @@ def test_after_a_restart_in_front_of_a_dead_meter_no_old_state_passes_for_a_live
 def has_state(watching: Subscriber, quality: str) -> bool:
     states = bodies(watching, STATE)
     return bool(states) and states[-1]["quality"] == quality
+
+
+def test_a_damaged_journal_is_told_kept_and_its_ghosts_are_taken_back(
+    tmp_path: Path, meters: Plant, broker: Mosquitto, watching: Subscriber
+) -> None:
+    loaded, alert = one_meter(tmp_path, meters, broker), "alerts/main/phase_loss"
+    with running(loaded):
+        wait_until(partial(has_state, watching, "good"), "a healthy state")
+        meters.shown["incomer"] = PHASE_LOST
+        wait_until(lambda: "main/phase_loss raised" in transitions(watching), "the alert")
+    journal = tmp_path / "state" / "journal.db"
+    journal.write_bytes(b"not a database at all" * 400)
+    meters.shown["incomer"] = HEALTHY
+    with running(loaded):
+        wait_until(lambda: "_daemon/storage_degraded raised" in transitions(watching), "the loss told")
+        wait_until(lambda: watching.newest()[f"phasewatch/plant/{alert}"] == b"", "the ghost is taken back")
+        told = next(one for one in bodies(watching, "/events/_daemon/") if one["transition"] == "raised")
+        assert "journal.db.damaged-1" in told["summary"]
+    assert (tmp_path / "state" / "journal.db.damaged-1").exists()
+
+
+def test_a_second_daemon_on_one_state_directory_does_not_start(
+    tmp_path: Path, meters: Plant, broker: Mosquitto, watching: Subscriber
+) -> None:
+    loaded = one_meter(tmp_path, meters, broker)
+    with running(loaded):
+        wait_until(partial(has_state, watching, "good"), "a healthy state")
+        with pytest.raises(JournalTakenError, match="another phasewatch uses this state directory"):
+            Service(loaded)
+        assert watching.payloads("phasewatch/plant/availability") == [b"online"]

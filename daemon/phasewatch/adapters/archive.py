@@ -5,12 +5,14 @@ comes before what is only remembered.
 """
 
 import json
+import logging
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from phasewatch.adapters.messages import Bounds, encode
+from phasewatch.adapters.soundness import json_object
 from phasewatch.adapters.store import Store
 from phasewatch.alerts.evidence import Evidence
 
@@ -24,6 +26,8 @@ _DROP_EVIDENCE: Final = (
 )
 _PUT_EVIDENCE: Final = "INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?, ?, ?)"
 _EVIDENCE: Final = "SELECT alert_id, subject, rule, at, complete, samples FROM evidence"
+
+_log = logging.getLogger(__name__)
 
 
 class PastEvent(NamedTuple):
@@ -54,15 +58,23 @@ class Archive:
         self.begin()
 
     def events(self, limit: int, before: int | None = None) -> list[PastEvent]:
-        """Return the newest events, newest first; those before a place if one is named."""
+        """Return the newest events, newest first; those before a place if one is named. Each is a JSON object."""
         question = "SELECT number, payload FROM event WHERE number < ? ORDER BY number DESC LIMIT ?"
-        rows = self._store.read(question, before if before is not None else 1 << 62, limit)
-        return [PastEvent(number, bytes(payload)) for number, payload in rows]
+        found: list[PastEvent] = []
+        place = before if before is not None else 1 << 62
+        while rows := self._store.read(question, place, limit - len(found)):
+            found += [PastEvent(number, payload) for number, payload in rows if json_object(payload) is not None]
+            place = rows[-1][0]
+        return found
 
     def evidence(self, alert_id: str) -> Evidence | None:
-        """Return the evidence of one occurrence of an alert; None if there is none."""
-        rows = self._store.read(f"{_EVIDENCE} WHERE alert_id = ?", alert_id)
-        return _unpacked(rows[0]) if rows else None
+        """Return the evidence of one occurrence of an alert; None if there is none, or it is damaged."""
+        try:
+            rows = self._store.read(f"{_EVIDENCE} WHERE alert_id = ?", alert_id)
+            return _unpacked(rows[0]) if rows else None
+        except (ValueError, TypeError, zlib.error) as error:
+            _log.error("journal: the evidence of %s is damaged: %s", alert_id, error)
+            return None
 
     def newest_evidence(self, limit: int) -> list[tuple[str, str, str, str]]:
         """Return `alert_id`, subject, rule and time of the newest evidence, newest first."""
@@ -111,4 +123,6 @@ def _packed(found: Evidence) -> tuple[object, ...]:
 def _unpacked(row: tuple[object, ...]) -> Evidence:
     alert_id, subject, rule, at, complete, samples = row
     columns = json.loads(zlib.decompress(samples))  # type: ignore[arg-type]  # a blob
+    if not isinstance(columns, dict):
+        raise TypeError("its samples are no columns")
     return Evidence(str(alert_id), str(subject), str(rule), datetime.fromisoformat(str(at)), columns, bool(complete))

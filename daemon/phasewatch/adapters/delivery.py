@@ -23,6 +23,7 @@ from phasewatch.adapters.link import Link
 from phasewatch.adapters.live_topics import LiveTopics
 from phasewatch.adapters.messages import Change, DeliveryConfig, DeliveryStatus, Restored
 from phasewatch.adapters.mqtt import OFFLINE, ONLINE, Acked, Arrived, Closed, Connection, Opened, Signal, base_topic
+from phasewatch.adapters.store import JournalTakenError
 from phasewatch.adapters.suspicion import blames_message
 from phasewatch.adapters.window import Window
 from phasewatch.alerts.evidence import Evidence
@@ -70,15 +71,21 @@ class Delivery:
         self._window = Window(
             lambda limit, after: self._ledger.pending(limit, after), self._link.new_backoff, monotonic
         )
-        self._restored: queue.SimpleQueue[Restored] = queue.SimpleQueue()
+        self._restored: queue.SimpleQueue[Restored | JournalTakenError] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     # From any thread
 
     def start(self) -> Restored:
-        """Open the journal and begin to connect; return what the journal remembers."""
+        """Open the journal and begin to connect; return what the journal remembers.
+
+        Raises: JournalTakenError when another process has it.
+        """
         self._thread.start()
-        return self._restored.get()
+        restored = self._restored.get()
+        if isinstance(restored, JournalTakenError):
+            raise restored
+        return restored
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Journal changes in one transaction, then deliver their events and states."""
@@ -146,7 +153,11 @@ class Delivery:
     # The thread
 
     def _run(self) -> None:
-        self._ledger = Ledger(self._config, self._list_topic, self._monotonic, self._live, self._complain)
+        try:
+            self._ledger = Ledger(self._config, self._list_topic, self._monotonic, self._live, self._complain)
+        except JournalTakenError as error:
+            self._restored.put(error)
+            return
         self._restored.put(self._ledger.restore())
         while not self._finished():
             try:
@@ -194,27 +205,16 @@ class Delivery:
         self._last_error = error
 
     def _report(self) -> None:
-        outbox, journal, tally = self._ledger.outbox(), self._ledger.journal, self._ledger.tally
         connection = self._link.connection if self._sends else None
-        if outbox.drops.total() != self.status.dropped:
-            self.status = replace(self.status, dropped=outbox.drops.total(), dropped_by=outbox.dropped_by())
         self.status = replace(
-            self.status,
+            self._ledger.report(self.status),
             connected=connection is not None,
             url=str(connection.broker) if connection else None,
             protocol=connection.protocol if connection else None,
             rejects_visible=connection is None or connection.protocol == "5",
-            outbox_depth=outbox.depth,
-            stranded=journal.stranded,
-            dead_letters=outbox.dead_letters,
-            delivered=tally.delivered,
-            latency=tally.latency(),
-            connects=tally.connects,
             refused=self._window.refused,
             held=self._window.held(),
             last_error=self._window.last_refusal or self._last_error,
-            degraded=journal.degraded,
-            set_aside=journal.set_aside,
             turns=self.status.turns + 1,
         )
 
@@ -230,8 +230,9 @@ class Delivery:
         match signal:
             case Acked():
                 self._heard_at = self._monotonic()
-                self._link.proven()
-                self._window.acked(signal)
+                # Only a row proves the broker: one that crashes over and over takes what is owed, too.
+                if self._window.acked(signal):
+                    self._link.proven()
             case Opened():
                 self._on_opened(connection, signal)
             case Closed():
@@ -246,6 +247,7 @@ class Delivery:
         _log.info("delivery: connected to %s, MQTT %s", connection.broker, connection.protocol)
         self._heard_at, self._last_error, self._cut = self._monotonic(), None, False
         self._ledger.tally.connects += 1
+        self._link.opened()
         for topic in self._subscriptions:
             connection.subscribe(topic)
         self._window.open(opened, {self._availability: ONLINE} | self._ledger.owed())
@@ -255,8 +257,8 @@ class Delivery:
         if error != self._last_error:
             _log.warning("delivery: %s", error)
         self._last_error = error
-        if blames_message(closed) and not self._cut:
-            self._window.lost()
+        if blames_message(closed):
+            self._window.lost(silent=self._cut)
         self._window.close()
         self._link.lost(closed)
 

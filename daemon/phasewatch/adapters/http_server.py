@@ -22,7 +22,8 @@ from uvicorn.server import ServerState
 
 from phasewatch.adapters.control import socket_of
 from phasewatch.adapters.http_connection import MOST_CONNECTIONS, Connection, Peer
-from phasewatch.adapters.web import Daemon, TokenError, application, read_token
+from phasewatch.adapters.web import Daemon, application
+from phasewatch.adapters.web_token import TokenError, read_token
 from phasewatch.settings import Site, host_and_port
 
 KEEP_ALIVE_S: Final = 15
@@ -148,6 +149,18 @@ def server_of(daemon: Daemon, site: Site, environment: Mapping[str, str], more: 
     return HttpServer(application(daemon, token, more), socket_of(environment, site.state_dir), listen, remarks)
 
 
+async def obstacle_at(listen: str) -> str | None:
+    """Return why nobody could listen at host:port now, with the mend; None: one can."""
+    place = _TcpPlace(listen)
+    try:
+        server = await place.listen(asyncio.Protocol)
+    except (OSError, UnicodeError) as error:
+        return place.why(error)
+    server.close()
+    await server.wait_closed()
+    return None
+
+
 class _Place:
     """Something to listen at, and who is connected there."""
 
@@ -198,7 +211,11 @@ class _TcpPlace(_Place):
         return await loop.create_server(factory, self._host, self._port, backlog=MOST_CONNECTIONS)
 
     def mend(self, error: OSError) -> str:
-        return f"web.listen: {self.name}: {error.strerror or error}; {_MENDS.get(error.errno or 0, _ANY_MEND)}"
+        return f"web.listen: {self.why(error)}"
+
+    def why(self, error: OSError | UnicodeError) -> str:
+        number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+        return f"{self.name}: {reason or error}; {_MENDS.get(number or 0, _ANY_MEND)}"
 
 
 class _UnixPlace(_Place):
@@ -246,7 +263,7 @@ class _UnixPlace(_Place):
         self._made = None
 
 
-_ANY_MEND: Final = "see web.listen in the site file"
+_ANY_MEND: Final = "give host and port of this machine, as 127.0.0.1:8600"
 _MENDS: Final = {
     errno.EADDRINUSE: "another program listens there: choose another port",
     errno.EADDRNOTAVAIL: "this machine does not have the address (yet): use one of its own, or 0.0.0.0 for all",

@@ -8,16 +8,19 @@ subscriber that has every `seq` of each of them up to there misses nothing.
 """
 
 import json
+import logging
 import time
+import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from phasewatch.adapters.archive import Archive, PastEvent
 from phasewatch.adapters.journal_schema import STEPS
 from phasewatch.adapters.messages import DEFAULT_BOUNDS, Alert, Bounds, Change, Message, Row, encode
 from phasewatch.adapters.outbox import Outbox
-from phasewatch.adapters.store import Steps, Store
+from phasewatch.adapters.soundness import json_object, numbering
+from phasewatch.adapters.store import REPLACED, Steps, Store
 from phasewatch.alerts.evidence import Evidence
 
 T = TypeVar("T")
@@ -32,6 +35,8 @@ _LISTED: Final = (
 _UNPUBLISHED: Final = Alert("", "", None, active=False)
 _TEND_S: Final = 3600.0
 """Between two looks at the age of what waits."""
+
+_log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -50,14 +55,13 @@ class Journal:
     ) -> None:
         self.store, self.site, self.list_topic = store, site, list_topic
         self.outbox, self.archive = Outbox(store, bounds, monotonic), Archive(store, bounds)
-        meta = dict(store.read("SELECT key, value FROM meta"))
-        self.uuid: str = meta["uuid"]
-        self.seq: int = meta["seq"]
-        """`seq` of the newest event."""
-        self.ended: dict[str, int] = json.loads(meta["ended"])
-        """Journals that this one follows, with the last `seq` of each."""
+        found = numbering(dict(store.read("SELECT key, value FROM meta")))
+        self.uuid, self.seq, self.ended = found or (uuid.uuid4().hex[:8], 0, {})
+        if found is None:
+            _log.error("journal: its numbering is damaged; another one begins")
+            self.write(lambda: self.put_numbering(self.uuid, self.seq, self.ended))
         rows = store.read("SELECT key, record, topic, payload, active FROM alert ORDER BY key")
-        self.alerts = {key: Alert(record, topic, payload, bool(active)) for key, record, topic, payload, active in rows}
+        self.alerts = {key: _alert(key, *columns) for key, *columns in rows}
         rows = store.read("SELECT topic, wanted FROM announced ORDER BY topic")
         self.topics: dict[str, bool] = {topic: bool(wanted) for topic, wanted in rows}
         """Live retained topics that a broker may hold; False for those that it shall lose."""
@@ -158,6 +162,11 @@ class Journal:
         self.alerts = left
         return frozenset([*topics, self.list_topic])
 
+    def empty(self, topic: str) -> None:
+        """Empty a retained topic that a lost journal has left behind; that of a known alert is passed over."""
+        if all(alert.topic != topic for alert in self.alerts.values()):
+            self.write(lambda: self.outbox.insert_state(topic, b"", ""))
+
     def delivered(self, numbers: Sequence[int]) -> None:
         """Take acknowledged rows out of the outbox; rows already replaced or dropped are passed over."""
         if numbers:
@@ -210,7 +219,7 @@ class Journal:
     # Inside a transaction
 
     def put_alerts(self, alerts: Mapping[str, Alert]) -> None:
-        rows = [(key, *alert) for key, alert in alerts.items()]
+        rows = [(key, alert.record, alert.topic, alert.payload, alert.active) for key, alert in alerts.items()]
         self.store.change_many("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?)", rows)
 
     def put_topics(self, topics: Mapping[str, bool]) -> None:
@@ -222,10 +231,9 @@ class Journal:
 
     def listing(self, alerts: Mapping[str, Alert], seq: int) -> bytes:
         """Return the payload of the list of active alerts."""
-        bodies = [json.loads(alert.payload) for alert in alerts.values() if alert.active and alert.payload]
-        active = [{name: body.get(name) for name in _LISTED} for body in bodies]
-        numbering = {"journal": self.uuid, "seq": seq, "ended": self.ended}
-        return encode({"schema": "phasewatch.alerts/1", "site": self.site, **numbering, "active": active})
+        active = [alert.listed for alert in alerts.values() if alert.active and alert.listed]
+        series = {"journal": self.uuid, "seq": seq, "ended": self.ended}
+        return encode({"schema": "phasewatch.alerts/1", "site": self.site, **series, "active": active})
 
     def _changed(self, changes: Sequence[Change]) -> tuple[dict[str, Alert], int]:
         alerts, seq, at = dict(self.alerts), self.seq, ""
@@ -236,7 +244,8 @@ class Journal:
             self.outbox.insert_event(change.event_topic, payload, str(body.get("severity")), at)
             self.outbox.insert_state(change.alert_topic, payload, at)
             self.archive.insert_event(payload)
-            alerts[change.key] = Alert(change.record, change.alert_topic, payload, change.active)
+            listed = _listed(json.loads(payload))
+            alerts[change.key] = Alert(change.record, change.alert_topic, payload, change.active, listed)
             self.put_alerts({change.key: alerts[change.key]})
         self.outbox.insert_state(self.list_topic, self.listing(alerts, seq), at)
         self.store.change("UPDATE meta SET value = ? WHERE key = 'seq'", seq)
@@ -271,3 +280,17 @@ class Journal:
     def _done(self) -> None:
         self.outbox.done()
         self.archive.done()
+
+
+def _alert(key: str, record: str, topic: str, payload: object, active: object) -> Alert:
+    """Return a row of the table as an alert; of one whose payload is damaged only the record is left."""
+    body = json_object(payload)
+    if isinstance(payload, bytes) and body is not None and REPLACED not in topic:
+        return Alert(record, topic, payload, bool(active), _listed(body))
+    if payload is not None:
+        _log.error("journal: the state of alert %s is damaged; it is published again with its next change", key)
+    return Alert(record, topic, None, bool(active))
+
+
+def _listed(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: body.get(name) for name in _LISTED}

@@ -4,11 +4,13 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from phasewatch.adapters.journal import Journal
 from phasewatch.adapters.live_topics import LiveTopics
-from phasewatch.adapters.messages import Change, DeliveryConfig, Message, Restored, Row
+from phasewatch.adapters.messages import Change, DeliveryConfig, DeliveryStatus, Message, Restored, Row
 from phasewatch.adapters.outbox import Outbox
 from phasewatch.adapters.safe_journal import SafeJournal
 from phasewatch.adapters.tally import Tally
@@ -97,6 +99,23 @@ class Ledger:
         self.write_changes(window)
         window.overtaken(self.journal.on(lambda journal: journal.forget(keys)))
 
+    def report(self, status: DeliveryStatus) -> DeliveryStatus:
+        """Return a status with what journal and counts say now."""
+        outbox, journal, tally = self.outbox(), self.journal, self.tally
+        if outbox.drops.total() != status.dropped:
+            status = replace(status, dropped=outbox.drops.total(), dropped_by=outbox.dropped_by())
+        return replace(
+            status,
+            outbox_depth=outbox.depth,
+            stranded=journal.stranded,
+            dead_letters=outbox.dead_letters,
+            delivered=tally.delivered,
+            latency=tally.latency(),
+            connects=tally.connects,
+            degraded=journal.degraded,
+            set_aside=journal.set_aside,
+        )
+
     def keep_evidence(self, found: Sequence[Evidence]) -> None:
         self.journal.on(lambda journal: journal.keep_evidence(found))
 
@@ -114,16 +133,21 @@ class Ledger:
         """Take the live topics that are new, and owe them to the broker."""
         fresh = self.live.take()
         # Journaled first: what a broker may hold must be known to whoever has to remove it.
-        self.journal.on(lambda journal: journal.announce({topic: bool(payload) for topic, payload in fresh.items()}))
+        try:
+            self._announce(fresh)
+        except ValueError:  # a topic that is no text must not keep the others from it
+            for topic, payload in fresh.items():
+                with suppress(ValueError):
+                    self._announce({topic: payload})
         window.owe(fresh)
 
     def settle(self, window: Window) -> None:
         """Write down what has become of the messages that the window sent."""
         settled = window.settled()
-        now_s = self.outbox().running_s
-        self.tally.acknowledged(now_s - sent.committed_s for sent in settled.accepted)
         numbers = [sent.number for sent in settled.accepted if sent.number is not None]
         self.journal.on(lambda journal: journal.delivered(numbers))
+        now_s = self.outbox().running_s
+        self.tally.acknowledged(now_s - sent.committed_s for sent in settled.accepted)
         gone = self.live.emptied(settled.emptied)
         self.journal.on(lambda journal: journal.emptied(gone))
         for number, reason in settled.poison:
@@ -137,10 +161,14 @@ class Ledger:
             window.renumbered()
             window.owe(self.owed())
 
+    def _announce(self, topics: Mapping[str, bytes]) -> None:
+        self.journal.on(lambda journal: journal.announce({topic: bool(payload) for topic, payload in topics.items()}))
+
     def _restored(self, journal: Journal) -> Restored:
         self.live.restore(journal.topics)
         announced = frozenset(topic for topic, wanted in journal.topics.items() if wanted)
-        return Restored(journal.uuid, journal.records(), announced)
+        fresh = journal.seq == 0 and not journal.alerts and self.journal.degraded is None
+        return Restored(journal.uuid, journal.records(), fresh, announced)
 
     def _commit(self, changes: Sequence[Change], window: Window) -> None:
         window.overtaken(self.journal.on(lambda journal: journal.commit(changes)))

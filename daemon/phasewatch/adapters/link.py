@@ -52,6 +52,7 @@ class Link:
         self._login = _login(config)
         self._backoff = self.new_backoff()
         self._turn, self._due = 0, monotonic()
+        self._opened_s: float | None = None
         self._older: dict[Broker, bool] = {}
         """Brokers that get 3.1.1; True when the broker said so itself."""
         self.connection: Connection | None = None
@@ -75,13 +76,20 @@ class Link:
     def _protocol(self, broker: Broker) -> Protocol:
         return "3.1.1" if broker in self._older else self._config.first_protocol
 
+    def opened(self) -> None:
+        """Take note that the connection stands."""
+        self._opened_s = self._monotonic()
+
     def proven(self) -> None:
-        """Begin with short pauses again: this connection carried a message."""
+        """Begin with short pauses again: this connection did its work."""
         self._backoff.reset()
 
     def lost(self, closed: Closed) -> None:
         """Choose what to try next, after the connection's last signal."""
         connection, self.connection = self.connection, None
+        opened_s, self._opened_s = self._opened_s, None
+        if opened_s is not None and self._monotonic() - opened_s >= self._config.longest_pause_s:
+            self.proven()  # it stood for long, though there may have been nothing to carry
         now, broker, pause_s = self._monotonic(), self._brokers[self._turn], 0.0
         unsupported = closed.code == UNSUPPORTED_PROTOCOL
         if connection and connection.protocol == "5" and (unsupported or closed.stage is Stage.UNANSWERED):

@@ -67,13 +67,35 @@ class Row(NamedTuple):
     """Running time of the journal when the row was written."""
 
 
+class Sent(NamedTuple):
+    """A message in flight; `number` is its row, None for a retained topic that was owed."""
+
+    topic: str
+    payload: bytes
+    number: int | None
+    committed_s: float = 0.0
+
+
+class Settled(NamedTuple):
+    """What has become of messages."""
+
+    accepted: list[Sent]
+    """Rows that the broker has."""
+    poison: list[tuple[int, str]]
+    """Rows that it will never take, and why."""
+    emptied: list[str]
+    """Retained topics that it has emptied."""
+
+
 class Alert(NamedTuple):
-    """What the journal knows of one alert; `payload` is None while it was never published."""
+    """What the journal knows of one alert; `payload` is None while it was never published, or if it is damaged."""
 
     record: str
     topic: str
     payload: bytes | None
     active: bool
+    listed: Mapping[str, Any] | None = None
+    """What the list of active alerts says of it, from the payload; not written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +129,8 @@ class Restored(NamedTuple):
 
     uuid: str
     records: dict[str, str]
+    fresh: bool = False
+    """Whether the journal has just begun: what an earlier one told may still be retained at the broker."""
     announced: frozenset[str] = frozenset()
     """Live retained topics of the last run: `unpublish` those that this run does not publish any more."""
 

@@ -23,7 +23,7 @@ from phasewatch.adapters.modbus_request import (
     Request,
     words_of,
 )
-from phasewatch.adapters.modbus_tally import Tally
+from phasewatch.adapters.modbus_tally import Tally, Whole
 from phasewatch.meters.endpoint import Endpoint
 
 __all__ = [
@@ -99,10 +99,10 @@ class _ModbusBus:
             frame = await link.ask(request)
             words = words_of(request, frame.unit_id, frame.pdu)
             fits = True
-            self._tally.ended(None, frame.unit_id)
+            self._tally.ended(None)
         except BusError as error:
             fits = isinstance(error, Refused)  # an exception is an answer
-            self._tally.ended(error, frame.unit_id if frame else None)
+            self._tally.ended(error, _whole(frame) if frame else None)
             raise
         finally:  # cancelled too: the answer is still to come
             self._next_transaction_id = link.next_transaction_id
@@ -168,6 +168,10 @@ class _ModbusBus:
         if self._link:
             self._link.drop()
             self._link = None
+
+
+def _whole(frame: Frame) -> Whole:
+    return Whole(frame.unit_id, frame.pdu, frame.transaction_id, asks=False)
 
 
 def _now() -> float:

@@ -8,6 +8,10 @@ from phasewatch.adapters.modbus_request import BusError, NoReply, Refused, Reque
 
 KEPT_BYTES: Final = 512
 """Bytes kept to find whole frames in: two of the longest."""
+RECENT: Final = 64
+"""Requests after which an answer that did not come is awaited no more."""
+MOST_AWAITED: Final = 8
+"""Such answers of one unit."""
 
 
 class Whole(NamedTuple):
@@ -27,6 +31,8 @@ class _Asked(NamedTuple):
     request: Request
     transaction_id: int
     """0 = not known, or there is none."""
+    number: int
+    """Of the request, counted from 1."""
 
     def answered_by(self, whole: Whole) -> bool:
         request, pdu = self.request, whole.pdu
@@ -49,8 +55,8 @@ class Tally:
         self._damaged = False
         self._done: dict[int, _Asked] = {}
         """Unit id -> what was answered last."""
-        self._missed: dict[int, _Asked] = {}
-        """Unit id -> what was last not answered in time."""
+        self._missed: dict[int, list[_Asked]] = {}
+        """Unit id -> what was not answered in time: slow meters answer several requests late."""
         self._theirs: Whole | None = None
         """The request of another master whose reply is still to come."""
 
@@ -68,16 +74,16 @@ class Tally:
 
     def came(self, request: Request, transaction_id: int) -> None:
         """Note that the frame that answers a request is here."""
-        self._done[request.unit_id] = _Asked(request, transaction_id)
+        self._done[request.unit_id] = _Asked(request, transaction_id, self._counts.requests)
 
     def missed(self, request: Request, heard: bytes) -> None:
         """Note the end of a request without an answer, and what was heard until then, the echo apart."""
-        self._missed[request.unit_id] = _Asked(request, 0)
+        self._await(_Asked(request, 0, self._counts.requests))
         self.stray(heard)
         self._damaged = bool(heard)
 
-    def ended(self, error: BusError | None, frame_of: int | None) -> None:
-        """Note how a request ended; `frame_of` is the unit whose frame came as the answer, None = none came."""
+    def ended(self, error: BusError | None, came: Whole | None = None) -> None:
+        """Note how a request ended; `came`: the frame that was taken for its answer, None = none was."""
         counts = self._counts
         if error is None:
             counts.answers += 1
@@ -85,13 +91,34 @@ class Tally:
             counts.exceptions[error.exception_code] += 1
         elif isinstance(error, NoReply):
             counts.timeouts += 1
-        elif frame_of is not None:
-            counts.foreign_replies[frame_of] += 1
+        elif came is not None:
+            self._unfit(came)
 
     def stray(self, heard: bytes) -> None:
         """Note bytes that belong to no answer in time."""
         self._counts.unsolicited_bytes += len(heard)
         self._strays = (self._strays + heard)[-KEPT_BYTES:]
+
+    def _unfit(self, whole: Whole) -> None:
+        """Sort a frame that is not the answer; behind a late one, that to the request is still to come."""
+        if not self._awaited(whole):
+            self._counts.foreign_replies[whole.unit_id] += 1
+            return
+        self._counts.late_replies[whole.unit_id] += 1
+        if asked := self._done.pop(whole.unit_id, None):
+            self._await(asked)
+
+    def _await(self, asked: _Asked) -> None:
+        unit_id = asked.request.unit_id
+        self._missed[unit_id] = [*self._missed.get(unit_id, ()), asked][-MOST_AWAITED:]
+
+    def _awaited(self, whole: Whole) -> bool:
+        """Return whether a frame answers a request whose time was out; the next such frame answers another."""
+        oldest, missed = self._counts.requests - RECENT, self._missed.get(whole.unit_id, [])
+        asked = next((one for one in missed if one.number >= oldest and one.answered_by(whole)), None)
+        if asked is not None:
+            missed.remove(asked)
+        return asked is not None
 
     def _settle(self) -> None:
         """Find whole frames in what came beside the answers."""
@@ -109,9 +136,8 @@ class Tally:
         elif theirs and (whole.unit_id, whole.pdu[0] & 0x7F) == (theirs.unit_id, theirs.pdu[0]):
             counts.foreign_replies[whole.unit_id] += 1
             self._theirs = None
-        elif (missed := self._missed.get(whole.unit_id)) and missed.answered_by(whole):
+        elif self._awaited(whole):
             counts.late_replies[whole.unit_id] += 1
-            del self._missed[whole.unit_id]
         elif (done := self._done.get(whole.unit_id)) and done.answered_by(whole):
             counts.second_replies[whole.unit_id] += 1
         else:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from phasewatch.adapters.messages import Bounds, Row
+from phasewatch.adapters.soundness import number as sound_number
 from phasewatch.adapters.store import Store
 
 SEVERITY_RANK: Final = {"low": 0, "medium": 1, "high": 2, "critical": 3}
@@ -48,11 +49,11 @@ class Outbox:
         self._store, self._bounds, self._monotonic = store, bounds, monotonic
         meta = dict(store.read("SELECT key, value FROM meta WHERE key IN ('ran_s', 'dead_letters')"))
         self.depth: int = store.read("SELECT count(*) FROM outbox")[0][0]
-        self.dead_letters: int = meta["dead_letters"]
+        self.dead_letters = int(sound_number(meta.get("dead_letters"), 0))
         self.drops = Counter[tuple[str, str]]()
         for reason, severity, count in store.read("SELECT reason, severity, count FROM dropped"):
             self.drops[reason, severity] = count
-        self._began_s: float = monotonic() - meta["ran_s"]
+        self._began_s: float = monotonic() - sound_number(meta.get("ran_s"), 0.0)
         self._more, self._buried = 0, 0
         self._dropped = Counter[tuple[str, str]]()
 
@@ -88,7 +89,11 @@ class Outbox:
         """Return waiting rows in order, beginning behind row number `after`."""
         question = "SELECT number, topic, payload, retain, ran_s FROM outbox WHERE number > ? ORDER BY number LIMIT ?"
         rows = self._store.read(question, after, limit)
-        return [Row(number, topic, payload, bool(retain), ran_s) for number, topic, payload, retain, ran_s in rows]
+        now_s = self.running_s
+        return [
+            Row(number, topic, payload, bool(retain), sound_number(ran_s, now_s))
+            for number, topic, payload, retain, ran_s in rows
+        ]
 
     def insert_event(self, topic: str, payload: bytes, severity: str, at: str) -> None:
         self._insert("event", topic, payload, SEVERITY_RANK.get(severity, 3), at)
@@ -156,7 +161,7 @@ class Outbox:
 
     def _account(self, reason: str, ranks: Sequence[int]) -> int:
         self._more -= len(ranks)
-        self.add_drops({(reason, SEVERITIES[rank]): count for rank, count in Counter(ranks).items()})
+        self.add_drops({(reason, _severity(rank)): count for rank, count in Counter(ranks).items()})
         return len(ranks)
 
     def _insert(self, kind: str, topic: str, payload: bytes, severity: int, at: str) -> None:
@@ -168,3 +173,7 @@ class Outbox:
         gone = self._store.change(statement, value)
         self._more -= gone
         return gone
+
+
+def _severity(rank: object) -> str:
+    return SEVERITIES[rank] if isinstance(rank, int) and 0 <= rank < len(SEVERITIES) else "critical"

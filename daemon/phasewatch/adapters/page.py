@@ -127,7 +127,8 @@ class _Shown:
         state = self._state(request)
         nominal_v, limits = self._daemon.circles(state["point"])
         messages, numbers = self._messages(request), state.get("picture") or {}
-        readings = state.get("readings") or {}
+        unjudged = state.get("unjudged") or {}
+        readings = {name: value for name, value in (state.get("readings") or {}).items() if name not in unjudged}
         key = state["point"], messages["language"], state.get("at"), nominal_v, limits
         return await self._svg(
             key, lambda: picture(readings, numbers, messages, limits, nominal_v=nominal_v, style=False)

@@ -11,7 +11,7 @@ from phasewatch.adapters import handover
 from phasewatch.adapters.journal import Journal, StoreOpener
 from phasewatch.adapters.link import Backoff
 from phasewatch.adapters.messages import Bounds
-from phasewatch.adapters.store import JournalError, Store
+from phasewatch.adapters.store import JournalError, JournalTakenError, Store
 
 T = TypeVar("T")
 
@@ -48,6 +48,8 @@ class SafeJournal:
         """Where a damaged journal was kept when a new one was begun."""
         try:
             self._journal = self._open()
+        except JournalTakenError:
+            raise
         except Exception as error:
             self._memory = handover.in_memory(site, list_topic, bounds, monotonic)
             self._journal = self._memory.journal
@@ -105,7 +107,9 @@ class SafeJournal:
 
     def _note_set_aside(self) -> None:
         kept = self._journal.set_aside
-        self.set_aside = str(kept) if kept else self.set_aside
+        if kept:
+            self.set_aside = str(kept)
+            _log.error("journal: damaged, and kept as %s; what it knew of alerts is lost, a new one begins", kept)
 
     def _degrade(self, error: Exception) -> None:
         self._stay(error)

@@ -18,6 +18,9 @@ Steps = Sequence[Iterable[str]]
 LOCK_TIMEOUT_S = 2.0
 """A journal that another process holds for longer counts as taken."""
 
+REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
+"""Stands in a text that was read for what is no text any more, so that the others of its table can be read."""
+
 _BALLAST: Final = "ballast"
 _PAGE_BYTES: Final = 4096
 _WAL_BYTES: Final = 4 * 1024 * 1024
@@ -25,6 +28,10 @@ _WAL_BYTES: Final = 4 * 1024 * 1024
 
 class JournalError(Exception):
     """The journal cannot be read or written; the text says why and names the mend."""
+
+
+class JournalTakenError(JournalError):
+    """Another process has the journal: two would give the same numbers twice, and throw each other off the broker."""
 
 
 class Store:
@@ -49,6 +56,11 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             db, kept = _connect_or_replace(path, steps, max_bytes)
+        except sqlite3.OperationalError as error:
+            if _has_code(error, sqlite3.SQLITE_BUSY):
+                mend = "stop that one, or give each its own state_dir"
+                raise JournalTakenError(f"{path}: another phasewatch uses this state directory; {mend}") from error
+            raise JournalError(f"{path}: {error}; give the daemon a state directory that it can write to") from error
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{path}: {error}; give the daemon a state directory that it can write to") from error
         store = cls(db, path.with_name(_BALLAST), ballast_bytes)
@@ -158,6 +170,7 @@ def _connect_or_replace(path: Path, steps: Steps, max_bytes: int) -> tuple[sqlit
 
 def _connect(path: str, steps: Steps, max_bytes: int) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None)
+    db.text_factory = lambda text: text.decode("utf-8", "replace")
     # Exclusive: two daemons on one state directory would give the same `seq` twice.
     pragmas = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", f"journal_size_limit={_WAL_BYTES}")
     try:

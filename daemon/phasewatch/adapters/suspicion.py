@@ -1,15 +1,35 @@
-"""Finds the message for which a broker drops the connection, without ever saying that it will not take it."""
+"""Finds what a broker drops the connection for, without ever saying that it will not take it.
 
+It may be a message that the broker will never take, a topic that it forbids, or whatever was under way when it crashed:
+
+- After a loss one message at a time is sent, so the one in flight at the next loss is known.
+- A topic that cost four connections in a row, none of which got a row through, is held; fewer are a bad line, on which
+  events keep their order. Everything else goes first then, and one message of one held topic is tried after a pause,
+  which grows from loss to loss and ends when one comes through. So nothing is lost over a topic that is forbidden or a
+  broker that crashes, each topic keeps its order, and no other topic waits.
+- Never sent again is only a message that cost three connections, is larger than all that the broker took since the
+  first of them, and only if the broker took at least three other rows of the outbox since. What is merely owed, as
+  `online` is, proves nothing: a broker that crashes over and over takes that, too.
+- A connection lost over a smaller message speaks for another reason than size: the count begins anew.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from phasewatch.adapters.link import Backoff
 from phasewatch.adapters.mqtt import Closed, Stage
 
+HELD_AFTER: Final = 4
+"""Connections lost with the same topic first in flight, until it is held."""
 LOSSES: Final = 3
-"""Connections lost in a row with the same message first in flight, until it is never sent again."""
+"""Connections lost with the same message first in flight, until it may be condemned."""
+PROOFS: Final = 3
+"""Other rows that a broker must take meanwhile to be no broker that merely crashes."""
 
 _CLEARING_ACKS: Final = 100
 """Messages acknowledged on one connection, after which its predecessor was lost for another reason."""
-_CONDEMNED_KEPT: Final = 64
+_KEPT: Final = 64
 # No reason at all, or one of a message: unspecified, malformed, protocol, implementation, topic, size, format.
 _BLAMING: Final = frozenset({None, 0x80, 0x81, 0x82, 0x83, 0x90, 0x95, 0x99})
 
@@ -19,46 +39,136 @@ def blames_message(closed: Closed) -> bool:
     return closed.stage is Stage.OPEN and closed.code in _BLAMING
 
 
-class Suspicion:
-    """Lives through many connections.
+@dataclass(slots=True)
+class _Suspect:
+    """What happened since a message first cost a connection."""
 
-    After a loss one message at a time is sent, so the one in flight at the next loss is the cause, or the line is bad:
-    a message no larger than another that was acknowledged meanwhile is not blamed.
-    """
+    losses: int = 0
+    largest: int = 0
+    """Bytes of the largest payload that the broker took."""
+    rows: int = 0
+    """Other rows that it took."""
+
+
+class Suspicion:
+    """Counts losses by payload, for the same one may stand on two topics; lives through many connections."""
 
     def __init__(self) -> None:
-        self._suspect: bytes | None = None
-        self._losses, self._largest, self._acks = 0, 0, 0
+        self._last: bytes | None = None
+        self._acks = 0
+        self._suspects: dict[bytes, _Suspect] = {}
         self._condemned: dict[bytes, None] = {}
 
     @property
     def careful(self) -> bool:
         """Whether only one message may be in flight."""
-        return self._suspect is not None
+        return self._last is not None
 
     def condemned(self, payload: bytes) -> bool:
         """Return whether this is never to be sent again, on whatever topic."""
         return payload in self._condemned
 
-    def acked(self, payload: bytes) -> None:
-        """Take note of a message that came through."""
-        self._acks += 1
-        self._largest = max(self._largest, len(payload))
-        if payload == self._suspect or self._acks >= _CLEARING_ACKS:
-            self._suspect = None
+    def repeated(self, payload: bytes) -> bool:
+        """Return whether this cost connections for its size, as far as is known, and other topics with it must wait."""
+        suspect = self._suspects.get(payload)
+        return suspect is not None and suspect.losses >= HELD_AFTER and len(payload) > suspect.largest
 
-    def lost(self, first: bytes | None) -> None:
-        """Take note of a connection that the broker closed, and of the oldest message that it left in flight."""
-        if first is not None and self._acks:
+    def acked(self, payload: bytes, *, row: bool) -> None:
+        """Take note of a message that came through, a row of the outbox or something that was owed."""
+        self._acks += 1
+        for suspected, suspect in self._suspects.items():
+            suspect.largest = max(suspect.largest, len(payload))
+            suspect.rows += row and payload != suspected
+        if payload == self._last or self._acks >= _CLEARING_ACKS:
+            self._last = None
+
+    def lost(self, first: bytes | None, *, silent: bool = False) -> bool:
+        """Take note of a lost connection and of the oldest message that it left in flight; return if that is blamed.
+
+        `silent`: the broker never answered, and we closed.
+        """
+        acks, self._acks = self._acks, 0
+        if first is None or not acks:
+            return False
+        if not silent:
             self._blame(first)
-        self._acks = 0
+        return True
 
     def _blame(self, first: bytes) -> None:
-        if first != self._suspect:
-            self._suspect, self._losses, self._largest = first, 0, 0
-        self._losses += 1
-        if self._losses >= LOSSES and len(first) > self._largest:
-            self._suspect = None
+        self._last = first
+        for suspected, suspect in self._suspects.items():
+            if len(first) < len(suspected):
+                suspect.losses = suspect.rows = 0
+        suspect = self._suspects.setdefault(first, _Suspect())
+        suspect.losses += 1
+        if suspect.losses >= LOSSES and suspect.rows >= PROOFS and len(first) > suspect.largest:
+            self._last = None
+            del self._suspects[first]
             self._condemned[first] = None
-            if len(self._condemned) > _CONDEMNED_KEPT:
-                del self._condemned[next(iter(self._condemned))]
+        _trim(self._suspects)
+        _trim(self._condemned)
+
+
+def _trim(kept: dict[bytes, _Suspect] | dict[bytes, None]) -> None:
+    if len(kept) > _KEPT:
+        del kept[next(iter(kept))]
+
+
+class Trials:
+    """Topics over which connections were lost, and which of them is tried; lives through many connections."""
+
+    def __init__(self, pause: Backoff, monotonic: Callable[[], float]) -> None:
+        self._pause, self._monotonic = pause, monotonic
+        self._losses: dict[str, int] = {}
+        self._held: dict[str, None] = {}
+        """In the order in which they are to be tried."""
+        self._until_s = 0.0
+        self.trying: str | None = None
+        """One message of this topic may be in flight, to see whether the broker takes it now."""
+
+    @property
+    def held(self) -> frozenset[str]:
+        return frozenset(self._held)
+
+    @property
+    def due_s(self) -> float | None:
+        """When the next topic may be tried, by the monotonic clock; None when none waits."""
+        return self._until_s if self._held and self.trying is None else None
+
+    def blocks(self, topic: str) -> bool:
+        return topic in self._held and topic != self.trying
+
+    def hold(self, topic: str) -> None:
+        """Hold a topic for a message on it that cost connections on another."""
+        self._held.setdefault(topic)
+
+    def lost(self, topic: str) -> None:
+        """Take note of a connection that was lost with this topic first in flight."""
+        self.trying = None
+        self._losses[topic] = self._losses.get(topic, 0) + 1
+        if self._losses[topic] >= HELD_AFTER or topic in self._held:
+            self._held.pop(topic, None)
+            self._held[topic] = None
+            self._until_s = self._monotonic() + self._pause.next_s()
+
+    def begin(self) -> str | None:
+        """Begin to try a topic, if it is time; return it."""
+        if self.due_s is None or self._monotonic() < self._until_s:
+            return None
+        self.trying = next(iter(self._held))
+        return self.trying
+
+    def answered(self, topic: str) -> bool:
+        """Hold a topic no more: the broker answered, or nothing of it waits; return whether it was held."""
+        self._losses.pop(topic, None)
+        if topic not in self._held:
+            return False
+        del self._held[topic]
+        self.trying = None if self.trying == topic else self.trying
+        self._until_s = 0.0
+        self._pause.reset()
+        return True
+
+    def close(self) -> None:
+        """End with a connection: whatever was on trial is tried again on the next."""
+        self.trying = None

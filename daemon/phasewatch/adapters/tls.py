@@ -29,11 +29,11 @@ def tls_context(
 
     Raises: TlsFileError.
     """
-    with _naming(f"ca_file {ca_file}"):
+    with _naming(f"ca_file {ca_file}", "the certificate of the authority that signed the broker's, as PEM"):
         context = ssl.create_default_context(cafile=ca_file)
     if client_cert_file is not None:
         key = f", client_key_file {client_key_file}" if client_key_file else ""
-        with _naming(f"client_cert_file {client_cert_file}{key}"):
+        with _naming(f"client_cert_file {client_cert_file}{key}", "PEM, a key without a password that fits"):
             context.load_cert_chain(client_cert_file, client_key_file, password=_no_password)
     return context
 
@@ -50,11 +50,11 @@ def _no_password() -> str:
 
 
 @contextmanager
-def _naming(what: str) -> Iterator[None]:
+def _naming(what: str, wanted: str) -> Iterator[None]:
     try:
         yield
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise TlsFileError(f"mqtt.{what}: {reason}; it must be PEM, a key without a password that fits") from error
+        raise TlsFileError(f"mqtt.{what}: {reason}; it must be {wanted}") from error
     except OSError as error:
         raise TlsFileError(f"mqtt.{what}: {error.strerror}; the daemon must be able to read it") from error

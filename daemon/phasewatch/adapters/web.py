@@ -11,7 +11,6 @@ import json
 import math
 import pwd
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 from urllib.parse import urlsplit
 
@@ -37,7 +36,6 @@ METRICS_HOLD_S: Final = 1.0
 """An answer is made anew at most so often: whoever asks without pause must not keep the daemon from measuring."""
 SHARE: Final = 0.05
 """Of the time that making one answer again and again may take."""
-SHORTEST_TOKEN: Final = 16
 
 _JSON: Final = "application/json"
 
@@ -67,26 +65,6 @@ class Daemon(Protocol):
     def measures(self) -> Measures:
         """Return a picture of every metric, which nobody changes any more."""
         ...
-
-
-class TokenError(Exception):
-    """There is no usable token; the text names the file and the mend."""
-
-
-def read_token(path: Path) -> str:
-    """Return the token that a file holds. Raises: TokenError."""
-    try:
-        if path.stat().st_mode & 0o007:  # the group bits of a credential of systemd are its access list
-            raise TokenError(f"web.token_file: {path}: everybody may use it; chmod o= {path}")
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TokenError(f"web.token_file: {path}: {error}") from error
-    if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
-        raise TokenError(
-            f"web.token_file: {path}: must hold {SHORTEST_TOKEN} or more characters without blanks;"
-            f" make one: openssl rand -hex 32 > {path}"
-        )
-    return token
 
 
 def application(daemon: Daemon, token: str | None = None, more: Sequence[BaseRoute] = ()) -> Starlette:

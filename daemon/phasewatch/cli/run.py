@@ -6,7 +6,9 @@ import logging
 from pathlib import Path
 
 from phasewatch.adapters.journald import JournalHandler
+from phasewatch.adapters.store import JournalTakenError
 from phasewatch.cli.outcome import InputError
+from phasewatch.cli.schedule import load_percent, overloads
 from phasewatch.library import load_site
 from phasewatch.service import Service, run_until_signalled
 
@@ -21,8 +23,15 @@ def run_site(path: Path) -> None:
     faulthandler.enable()  # the watchdog's SIGABRT then shows what every thread was doing
     try:
         service = Service(loaded)
+    except JournalTakenError as error:
+        raise InputError(str(error)) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: mqtt.password_file: {error}") from error
-    for line in loaded.warnings:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise InputError(f"{path}: mqtt.password_file: {loaded.site.mqtt.password_file}: {reason}") from error
+    loads = [
+        load_percent(bus, (meter.plan for meter in poller.meters))
+        for bus, poller in zip(loaded.site.buses, service.pollers, strict=True)
+    ]
+    for line in (*loaded.warnings, *overloads(loaded, loads)):
         logging.getLogger("phasewatch").warning(line)
     asyncio.run(run_until_signalled(service))

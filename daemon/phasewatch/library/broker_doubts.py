@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from stat import S_IRWXG, S_IRWXO
+from stat import S_IRWXG, S_IRWXO, S_ISREG
 from urllib.parse import urlsplit
 
 from phasewatch.settings import MqttSettings
@@ -11,7 +11,8 @@ from phasewatch.settings import MqttSettings
 
 def broker_doubts(mqtt: MqttSettings) -> list[str]:
     """Return what is unsafe but may be meant, a line each with its mend."""
-    return [*_plain_password(mqtt), *_readable_by_others(mqtt), *_in_the_clear(mqtt), *_unused(mqtt)]
+    parts = (_plain_password, _empty_password, _readable_by_others, _in_the_clear, _unused)
+    return [line for part in parts for line in part(mqtt)]
 
 
 def _plain_password(mqtt: MqttSettings) -> Iterator[str]:
@@ -19,6 +20,18 @@ def _plain_password(mqtt: MqttSettings) -> Iterator[str]:
         yield (
             "mqtt.password: stands here in plain text; put it alone into a file of mode 600 that mqtt.password_file"
             " names, or hand it over with LoadCredential= of systemd"
+        )
+
+
+def _empty_password(mqtt: MqttSettings) -> Iterator[str]:
+    try:
+        empty = mqtt.password_file is not None and not mqtt.secret()
+    except (OSError, UnicodeDecodeError):
+        return  # whoever needs it will say so
+    if empty:
+        yield (
+            f"mqtt.password_file: {mqtt.password_file} is empty; write the password into it, alone,"
+            " or remove mqtt.password_file"
         )
 
 
@@ -31,7 +44,8 @@ def _readable_by_others(mqtt: MqttSettings) -> Iterator[str]:
 
 def _open_to_others(path: Path) -> bool:
     try:
-        return bool(path.stat().st_mode & (S_IRWXG | S_IRWXO))
+        mode = path.stat().st_mode
+        return S_ISREG(mode) and bool(mode & (S_IRWXG | S_IRWXO))
     except OSError:
         return False  # whoever reads it will say so
 

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.words import Messages
 from phasewatch.library.broker_doubts import broker_doubts
-from phasewatch.library.consistency import nothing_to_read, problems, same_units
+from phasewatch.library.consistency import nothing_to_judge, nothing_to_read, problems, same_units
 from phasewatch.library.shipped import load_limits, load_messages, load_profile
 from phasewatch.library.validation import LibraryError, validation_lines
 from phasewatch.library.yaml_file import YamlError, read_yaml
 from phasewatch.meters.profile import Profile
+from phasewatch.named_files import FOLDER
 from phasewatch.settings import MeterSettings, Site, warnings
 
 
@@ -66,7 +67,7 @@ def build_site(content: object, path: Path) -> LoadedSite:
     if not isinstance(content, dict):
         raise LibraryError([f"{path}: holds no keys such as site, buses and mqtt; begin with config/site.example.yaml"])
     try:
-        site = Site.model_validate(content)
+        site = Site.model_validate(content, context={FOLDER: path.absolute().parent})
     except ValidationError as error:
         raise LibraryError(validation_lines(error, str(path))) from error
     lines = [f"{path}: {line}" for line in problems(site)]
@@ -79,7 +80,8 @@ def build_site(content: object, path: Path) -> LoadedSite:
     if lines:
         raise LibraryError(lines)
     loaded = LoadedSite(path, site, profiles, limits, load_messages(site.language))
-    return replace(loaded, warnings=tuple(f"{path}: {line}" for line in (*warnings(site), *broker_doubts(site.mqtt))))
+    doubts = (*warnings(site), *nothing_to_judge(site, profiles), *broker_doubts(site.mqtt))
+    return replace(loaded, warnings=tuple(f"{path}: {line}" for line in doubts))
 
 
 def _profile_places(site: Site) -> Iterator[tuple[str, str]]:

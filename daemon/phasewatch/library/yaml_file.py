@@ -6,12 +6,14 @@ aliases and tags are refused, so a small file cannot become a large one.
 
 import math
 import re
+import stat
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Final
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
 
 MAX_BYTES: Final = 1_000_000
 
@@ -21,6 +23,12 @@ _PLAIN: Final = (
     ("int", re.compile(r"[-+]?(0|[1-9][0-9]*)"), "-+0123456789"),
     ("float", re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?"), "-+.0123456789"),
 )
+
+
+_MENDS: Final = {
+    "but found another document": "a second document begins here; keep one, and remove the --- between them",
+}
+"""What PyYAML says that leaves out what to do -> what is said."""
 
 
 class YamlError(Exception):
@@ -51,6 +59,9 @@ def read_yaml(path: Path) -> object:
     Raises: YamlError when it cannot be read or is not strict YAML.
     """
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # of a pipe nobody knows whether it ever says anything
+            raise YamlError(f"{path}: is no regular file; give the path of a file")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
@@ -74,7 +85,10 @@ def parse_yaml(text: str, name: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = "" if mark is None else f"{mark.line + 1}:"
-        raise YamlError(f"{name}:{line} {error.problem or error.context}") from error
+        raise YamlError(f"{name}:{line} {_MENDS.get(error.problem or '') or error.problem or error.context}") from error
+    except ReaderError as error:
+        place = f"{name}:{text.count(chr(10), 0, error.position) + 1}"
+        raise YamlError(f"{place}: holds the character U+{error.character:04X}; delete it, YAML has no such") from error
     except yaml.YAMLError as error:
         raise YamlError(f"{name}: {' '.join(str(error).split())}") from error
     except RecursionError as error:
