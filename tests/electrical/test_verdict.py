@@ -7,6 +7,7 @@ from phasewatch.electrical.geometry import angle_deg
 from phasewatch.electrical.look import History
 from phasewatch.electrical.supply import Supply, System
 from phasewatch.electrical.verdict import Diagnosis, diagnose
+from phasewatch.meters.agreement import Contradiction
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE, NPE, VOLTAGES
 from tests.acceptance import A1, A2, A3, A4, A6, A8, A10, B1, B2, B7, CASES, LOOSENING, SEED, Case, Three, thrice
 
@@ -295,3 +296,19 @@ def test_the_legs_of_other_supplies_have_limits(system: System, ln: Three, code:
     live = {"split_phase": (True, True, False), "high_leg": (True, True, True), "single_phase": (True, False, False)}
     verdict = diagnose(values(ln), Supply(nominal_v=120.0, system=system), History(live[system])).verdict
     assert (verdict.code, verdict.phases) == (code, phases)
+
+
+CLASH = Contradiction("voltage_l1_l2", "main", 235.0, "earth", 399.0)
+
+
+def test_meters_that_contradict_each_other_are_no_normal_point() -> None:
+    values = dict.fromkeys(LN, 230.0)
+    verdict = diagnose(values, Supply(), contradiction=CLASH).verdict
+    assert (verdict.code, verdict.severity) == ("impossible_point", "medium")
+    assert diagnose(values, Supply()).verdict.code == "normal"
+
+
+def test_a_fault_that_the_leading_meter_sees_is_not_hidden_by_a_contradiction() -> None:
+    lost = {**dict.fromkeys(LN, 230.0), LN[1]: 0.0}
+    assert diagnose(lost, Supply(), contradiction=CLASH).verdict.code == diagnose(lost, Supply()).verdict.code
+    assert diagnose({}, Supply(), contradiction=CLASH).verdict.code == "not_enough_data"

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from phasewatch.electrical.explanations import EXPLANATIONS
+from phasewatch.electrical.explanations import CONTRADICTION, EXPLANATIONS, UNJUDGED_EARTH
 from phasewatch.electrical.supply import Supply
 from phasewatch.electrical.verdict import Diagnosis, Verdict, diagnose
 from phasewatch.electrical.words import Explained, explain, readings, volts
 from phasewatch.library import load_messages
+from phasewatch.meters.agreement import Contradiction
+from phasewatch.meters.measuring_point import APART, CONTRADICTED, NOT_STEADY, SILENT
 from phasewatch.meters.quantities import LL, LN, LPE, NPE
 from tests.acceptance import A2, A3, A6, CASES, SEED, Case, thrice
 
@@ -40,7 +42,8 @@ def test_every_code_of_an_explanation_has_words(language: str) -> None:
     messages = LANGUAGES[language]
     assert set(messages["verdicts"]) == set(EXPLANATIONS)
     for group in ("causes", "cannot_tell", "next_steps"):
-        used = {code for explanation in EXPLANATIONS.values() for code in getattr(explanation, group)}
+        explanations = (*EXPLANATIONS.values(), UNJUDGED_EARTH, CONTRADICTION)
+        used = {code for explanation in explanations for code in getattr(explanation, group)}
         assert set(messages[group]) == used
 
 
@@ -186,3 +189,62 @@ def test_a_supply_of_another_nominal_voltage_is_named() -> None:
 def test_a_direct_reading_above_five_volts_is_told_though_no_cause_is_named() -> None:
     assert "Neutral to earth reads 8.0 V: in health" in summary({**dict.fromkeys(LN, 230.0), NPE: 8.0})
     assert "in health" not in summary({**dict.fromkeys(LN, 230.0), NPE: 4.0})
+
+
+UNJUDGED = (NOT_STEADY, APART, SILENT, CONTRADICTED)
+PHASES_ONLY = dict.fromkeys(LN, 230.0)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_not_to_judge_has_words(language: str) -> None:
+    assert set(LANGUAGES[language]["unjudged"]) == set(UNJUDGED)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("reason", UNJUDGED)
+@pytest.mark.parametrize("earth", [LPE, (NPE,)])
+def test_an_earth_that_is_not_judged_is_not_called_unmeasured(
+    language: str, reason: str, earth: tuple[str, ...]
+) -> None:
+    messages = LANGUAGES[language]
+    told = explain(diagnose(PHASES_ONLY, Supply(), unjudged=dict.fromkeys(earth, reason)), messages)
+    assert messages["unjudged"][reason] in told.summary
+    assert messages["facts"]["earth_not_measured"] not in told.summary
+    assert messages["cannot_tell"]["earth_not_judged"] in told.cannot_tell
+    assert not any(promised(text) for text in sentences(told))
+
+
+def test_it_says_that_the_meters_do_not_stand_still_together_yet() -> None:
+    told = explain(diagnose(PHASES_ONLY, Supply(), unjudged=dict.fromkeys(LPE, NOT_STEADY)), EN)
+    words = "Earth: not judged, the readings of its meters do not stand still together yet."
+    assert told.summary.endswith(words)
+
+
+def test_what_is_not_wired_stays_not_measured() -> None:
+    told = explain(diagnose(PHASES_ONLY, Supply(), unjudged={}), EN)
+    assert told.summary.endswith("Earth: not measured.")
+    assert EN["cannot_tell"]["earth_not_judged"] not in told.cannot_tell
+
+
+def test_an_earth_that_is_judged_all_the_same_is_told() -> None:
+    told = explain(diagnose({**PHASES_ONLY, NPE: 1.0}, Supply(), unjudged=dict.fromkeys(LPE, APART)), EN)
+    assert "not judged" not in told.summary
+    assert EN["cannot_tell"]["earth_not_judged"] not in told.cannot_tell
+
+
+def test_phases_that_are_not_judged_are_told_with_their_reason() -> None:
+    diagnosis = diagnose({LN[0]: 230.0}, Supply(), unjudged=dict.fromkeys(LN[1:], NOT_STEADY))
+    assert "do not stand still together yet" in explain(diagnosis, EN).summary
+
+
+CLASH = Contradiction(LL[0], "main", 235.0, "earth", 399.0)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("l2_v", [230.0, 0.0])
+def test_a_contradiction_names_the_meters_and_what_they_say(language: str, l2_v: float) -> None:
+    told = explain(diagnose({**PHASES_ONLY, LN[1]: l2_v}, Supply(), contradiction=CLASH), LANGUAGES[language])
+    for words in ("main", "235", "earth", "399", "L1-L2"):
+        assert told.summary.count(words) == 1, words
+    assert LANGUAGES[language]["cannot_tell"]["which_meter"] in told.cannot_tell
+    assert not any(promised(text) for text in sentences(told))

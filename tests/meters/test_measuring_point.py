@@ -4,7 +4,16 @@ from itertools import permutations
 
 import pytest
 
-from phasewatch.meters.measuring_point import Joined, MeasuringPoint, Member, Wiring, translation
+from phasewatch.meters.measuring_point import (
+    APART,
+    NOT_STEADY,
+    SILENT,
+    Joined,
+    MeasuringPoint,
+    Member,
+    Wiring,
+    translation,
+)
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, FREQUENCY, LL, LN, LPE, NPE, PHASES, UNITS, VOLTAGES
 from phasewatch.meters.reading import Reading
 from tests.timeline import START
@@ -224,3 +233,38 @@ def test_what_one_meter_says_is_not_missing_though_another_lacks_it() -> None:
     joined = pair.point.feed(reading("main", 0.1, SOUND, {LL[0]: "not available", LL[1]: "not available"}))
     assert joined is not None
     assert joined.reading.missing == {LL[1]: "not available"}
+
+
+def test_a_picture_of_all_meters_leaves_nothing_unjudged() -> None:
+    joined = settled().lead(3.0)
+    assert (joined.unjudged, joined.contradiction) == ({}, None)
+
+
+def test_until_the_meters_stand_still_together_it_is_said_why_the_earth_is_not_judged() -> None:
+    pair = Pair()
+    reasons = []
+    for at_s in range(4):
+        reasons.append(set(pair.lead(at_s).unjudged.items()))
+        pair.earth(at_s + 0.2)
+    assert reasons[0] == {(name, SILENT) for name in LPE}
+    assert reasons[1] == {(name, NOT_STEADY) for name in LPE}
+    assert reasons[2:] == [set(), set()]
+
+
+def test_across_a_step_it_is_said_that_the_meters_do_not_stand_still() -> None:
+    joined = settled().lead(3.0, three(LN, 200.0, 200.0, 200.0))
+    assert joined.unjudged == dict.fromkeys(LPE, NOT_STEADY)
+    assert set(LPE) <= set(joined.reading.values)
+
+
+def test_readings_too_far_apart_in_time_are_not_joined_and_a_silent_meter_is_called_so() -> None:
+    pair = settled()
+    assert pair.lead(4.5).unjudged == dict.fromkeys(LPE, APART)
+    assert pair.lead(14.5).unjudged == dict.fromkeys(LPE, SILENT)
+
+
+def test_a_meter_that_never_answered_leaves_what_its_wiring_promises_unjudged() -> None:
+    point = MeasuringPoint("board", [Member("main"), Member("earth", "n_pe"), Member("heater", "l2")], 230.0)
+    joined = point.feed(reading("main", 0.0, {LN[0]: 230.0, LN[2]: 230.0}))
+    assert joined is not None
+    assert joined.unjudged == {NPE: SILENT, LN[1]: SILENT}

@@ -1,25 +1,32 @@
-"""One poll of everything a site file names: what `read` and `check --connect` ask."""
+"""Polls of everything a site file names: what `read`, the offline `report` and `check --connect` ask."""
 
 import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from phasewatch.adapters.modbus import Bus, LineCounts
 from phasewatch.adapters.sunspec import ModelBus
-from phasewatch.adapters.tls import TlsFileError, tls_context
-from phasewatch.assembly import MeterPlan, meter_plan
+from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.watch import Watch
+from phasewatch.assembly import meter_plan
 from phasewatch.cli.progress import long_work
 from phasewatch.connections import open_real_bus
 from phasewatch.library import LoadedSite
+from phasewatch.meters.measuring_point import APART, NOT_STEADY
 from phasewatch.meters.reading import Reading
 from phasewatch.polling import BusPoller, MeterState
 from phasewatch.service import SystemClock
 from phasewatch.settings import BusSettings
+
+MOST_ROUNDS: Final = 12
+"""Meters that have not stood still together by then are told as such."""
+LONGEST_PAUSE_S: Final = 1.0
+"""Between two rounds; less where the meters are polled more often."""
 
 
 @dataclass(slots=True)
@@ -38,13 +45,14 @@ Tell = Callable[[int, str], None]
 
 
 class _Notebook:
-    """Writes down what came of each poll."""
+    """Writes down what came of each meter's last poll, and hands on what was read."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, hear: Callable[[Reading], object] = lambda _reading: None) -> None:
         self.polls: dict[str, Poll] = {}
-        self._tell = tell
+        self._tell, self._hear = tell, hear
 
     def on_reading(self, reading: Reading) -> None:
+        self._hear(reading)
         self._note(Poll(reading.source, reading=reading))
 
     def on_failure(self, meter: str, detail: str) -> None:
@@ -76,30 +84,73 @@ class _Recorder:
         await self._bus.close()
 
 
+class _Line:
+    """A bus whose meters can be asked each alone, again and again."""
+
+    def __init__(self, loaded: LoadedSite, bus: BusSettings, notebook: _Notebook) -> None:
+        self._recorder, self._notebook = _Recorder(open_real_bus(loaded, bus)), notebook
+        plans = [meter_plan(loaded, bus, meter) for meter in bus.meters]
+        # One poller a meter: what it learns of its meter in one round it knows in the next.
+        self._pollers = [BusPoller(bus.name, self._recorder, [(plan, 0.0)], notebook, SystemClock()) for plan in plans]
+
+    async def ask(self, wanted: Container[str]) -> None:
+        """Poll the meters that are wanted, one after the other."""
+        for poller in self._pollers:
+            (meter,) = poller.meters
+            if meter.plan.name in wanted:
+                await poller.poll_each()
+                answers = self._recorder.answers.get(meter.plan.unit_id, {})
+                self._notebook.polls[meter.plan.name].blocks = _blocks(meter, answers)
+
+    async def close(self) -> None:
+        await self._recorder.close()
+
+
 def poll_site(loaded: LoadedSite, *, hidden: bool = False) -> list[Poll]:
     """Ask every meter once; where that takes long, people see a bar unless it is hidden."""
     with long_work(sum(1 for _ in loaded.site.meters()), "asking the meters", hidden=hidden) as look:
         return asyncio.run(poll_once(loaded, look))
 
 
+def poll_until_joined(loaded: LoadedSite, watch: Watch, *, hidden: bool = False) -> list[Poll]:
+    """Ask every meter, and those of points with several again until their readings can be taken together, or never.
+
+    The watch is told every reading as it comes. Where that takes long, people see a bar unless it is hidden.
+    """
+    meters = sum(1 for _ in loaded.site.meters())
+    with long_work(meters, "asking the meters", hidden=hidden) as look:
+        return asyncio.run(_rounds(loaded, watch, _Notebook(look, watch.reading)))
+
+
 async def poll_once(loaded: LoadedSite, tell: Tell = lambda _number, _meter: None) -> list[Poll]:
     """Ask every meter once, the buses side by side."""
+    return await _rounds(loaded, None, _Notebook(tell))
+
+
+async def _rounds(loaded: LoadedSite, watch: Watch | None, notebook: _Notebook) -> list[Poll]:
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")  # failures are told by the poll
-    notebook = _Notebook(tell)
-    await asyncio.gather(*(_poll_bus(loaded, bus, notebook) for bus in loaded.site.buses))
-    return [notebook.polls[meter.name] for _, meter in loaded.site.meters()]
-
-
-async def _poll_bus(loaded: LoadedSite, bus: BusSettings, notebook: _Notebook) -> None:
-    plans: list[tuple[MeterPlan, float]] = [(meter_plan(loaded, bus, meter), 0.0) for meter in bus.meters]
-    recorder = _Recorder(open_real_bus(loaded, bus))
-    poller = BusPoller(bus.name, recorder, plans, notebook, SystemClock())
+    lines = [_Line(loaded, bus, notebook) for bus in loaded.site.buses]
+    intervals_s = {meter.name: meter.interval_s for _, meter in loaded.site.meters()}
+    wanted: Sequence[str] = list(intervals_s)
     try:
-        await poller.poll_each()
+        for number in range(MOST_ROUNDS):
+            await asyncio.gather(*(line.ask(wanted) for line in lines))
+            points = () if watch is None else watch.points.values()
+            wanted = [meter for point in points for meter in _awaited(point, notebook.polls, first=number == 0)]
+            if not wanted:
+                break
+            await asyncio.sleep(min(LONGEST_PAUSE_S, *(intervals_s[meter] for meter in wanted)))
     finally:
-        await poller.close()
-    for meter in poller.meters:
-        notebook.polls[meter.plan.name].blocks = _blocks(meter, recorder.answers.get(meter.plan.unit_id, {}))
+        await asyncio.gather(*(line.close() for line in lines))
+    return [notebook.polls[meter] for meter in intervals_s]
+
+
+def _awaited(point: PointWatch, polls: Mapping[str, Poll], *, first: bool) -> Sequence[str]:
+    """Return the meters to ask again before the point can be judged: those that answer, while they are not joined."""
+    answering = [meter for meter in point.meters if polls[meter].reading is not None]
+    reasons = () if point.diagnosis is None else point.diagnosis.unjudged.values()
+    waiting = first or NOT_STEADY in reasons or APART in reasons
+    return answering if len(answering) > 1 and waiting else ()
 
 
 def _blocks(meter: MeterState, answers: Mapping[int, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
@@ -119,19 +170,3 @@ def reach_broker(url: str) -> str | None:
     except (OSError, UnicodeError) as error:
         return str(error)
     return None
-
-
-def unusable_files(loaded: LoadedSite) -> Iterator[str]:
-    """Yield a line for each file of the broker's section that cannot be used."""
-    mqtt, handed_over = loaded.site.mqtt, Path("/run/credentials")
-    try:
-        tls_context(mqtt.ca_file, mqtt.client_cert_file, mqtt.client_key_file)
-    except TlsFileError as error:
-        yield f"{loaded.path}: {error}"
-    if mqtt.password_file is None or (handed_over in mqtt.password_file.parents and not mqtt.password_file.exists()):
-        return  # systemd hands it over to the service alone
-    try:
-        mqtt.secret()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
-        yield f"{loaded.path}: mqtt.password_file {mqtt.password_file}: {reason}; the daemon must be able to read it"

@@ -1,4 +1,4 @@
-"""`phasewatch read`: one poll of everything, as a table with the picture's numbers."""
+"""`phasewatch read`: what every meter says now, as a table with the picture's numbers."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,8 @@ from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import as_object, as_text
 from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.probe import Poll, poll_site
+from phasewatch.cli.probe import Poll, poll_until_joined
+from phasewatch.electrical.numbers import joining
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.quantities import UNITS
 from phasewatch.publications import nominal_doubt
@@ -22,13 +23,13 @@ METERS_A_TABLE: Final = 4
 
 
 def read_site(path: Path, *, as_json: bool) -> None:
-    """Poll every meter once; exit status 1 if one did not answer or does not fit. Raises: LibraryError."""
+    """Poll until every point can be judged; exit status 1 if a meter did not answer or does not fit.
+
+    Raises: LibraryError.
+    """
     loaded = load_site(path)
-    polls = poll_site(loaded, hidden=as_json)
     watch, _ = build_watch(loaded, "read", {})
-    for poll in polls:
-        if poll.reading is not None:
-            watch.reading(poll.reading)
+    polls = poll_until_joined(loaded, watch, hidden=as_json)
     points = list(watch.points.values())
     if as_json:
         shown = {"meters": [_meter(poll) for poll in polls], "points": [_point(loaded, point) for point in points]}
@@ -55,7 +56,7 @@ def _meter(poll: Poll) -> dict[str, Any]:
 def _point(loaded: LoadedSite, point: PointWatch) -> dict[str, Any]:
     if point.diagnosis is None:
         return {"point": point.name, "verdict": None}
-    return {"point": point.name, **as_object(point.diagnosis, loaded.messages)}
+    return {"point": point.name, **as_object(point.diagnosis, loaded.messages), **joining(point.diagnosis)}
 
 
 def _show(loaded: LoadedSite, polls: list[Poll], points: list[PointWatch]) -> None:

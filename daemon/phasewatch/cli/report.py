@@ -13,7 +13,7 @@ from phasewatch.adapters.control import Control, ControlError
 from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import LANGUAGES
 from phasewatch.cli.outcome import InputError, say
-from phasewatch.cli.probe import poll_site
+from phasewatch.cli.probe import poll_until_joined
 from phasewatch.cli.reach import show, sockets
 from phasewatch.library import LoadedSite, load_messages, load_site
 from phasewatch.publications import point_state
@@ -95,13 +95,10 @@ def _evidence(control: Control, alert_ids: Sequence[str]) -> dict[str, Mapping[s
 
 
 def _read_once(begun: Material) -> Material:
-    """Return what one poll of every meter finds."""
+    """Return what one reading of every point finds."""
     loaded = begun.loaded
-    polls = poll_site(loaded)
     watch, _ = build_watch(loaded, "report", {})
-    for poll in polls:
-        if poll.reading is not None:
-            watch.reading(poll.reading)
+    polls = poll_until_joined(loaded, watch)
     now_s = max((poll.reading.monotonic_s for poll in polls if poll.reading is not None), default=0.0)
     return Material(
         begun.at,

@@ -124,3 +124,12 @@ EXPLANATIONS: Final[dict[str, Explanation]] = {
     "not_enough_data": Explanation((), ("all_three_needed",), ("read_all_phases",)),
 }
 """Every verdict code there is, with what explains it."""
+
+UNJUDGED_EARTH: Final = Explanation(cannot_tell=("earth_not_judged",))
+"""Beside every verdict that was found without an earth that is measured."""
+CONTRADICTION: Final = Explanation(
+    ("meters_of_other_points", "inputs_of_one_meter", "wrong_ratio"),
+    ("which_meter",),
+    ("compare_with_multimeter", "check_meter_wiring", "check_meter_mode"),
+)
+"""Of `impossible_point` where it is two meters that do not agree."""

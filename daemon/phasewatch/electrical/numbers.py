@@ -49,6 +49,17 @@ def numbers(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
+def joining(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return what came of joining the meters of the point, as plain values."""
+    clash = diagnosis.contradiction
+    told = clash and {
+        "quantity": clash.quantity,
+        "meters": [clash.first, clash.second],
+        "values_v": [_rounded(clash.first_v), _rounded(clash.second_v)],
+    }
+    return {"unjudged": dict(diagnosis.unjudged), "contradiction": told}
+
+
 def _rounded(value: float | None) -> float | None:
     if value is None or value != value or value in (float("inf"), float("-inf")):
         return None

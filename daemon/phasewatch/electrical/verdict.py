@@ -1,7 +1,8 @@
 """The diagnosis: values of one point -> its picture and what is wrong with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from phasewatch.electrical.explanations import EXPLANATIONS, Explanation
@@ -11,6 +12,7 @@ from phasewatch.electrical.look import History, Look
 from phasewatch.electrical.severity import Severity, severity_of
 from phasewatch.electrical.signatures import applicable
 from phasewatch.electrical.supply import Supply
+from phasewatch.meters.agreement import Contradiction
 from phasewatch.meters.quantities import CURRENTS, PHASES, phase_name
 
 U2_FLOOR: Final = 0.003
@@ -54,6 +56,9 @@ class Verdict:
 
 
 NORMAL: Final = Verdict("normal")
+CONTRADICTED: Final = Verdict("impossible_point", severity="medium")
+"""The meters of the point do not belong together."""
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +68,32 @@ class Diagnosis:
     picture: Picture
     verdict: Verdict
     supply: Supply
+    unjudged: Mapping[str, str] = field(default_factory=dict)
+    """Voltage that is measured and not in the picture -> why."""
+    contradiction: Contradiction | None = None
 
 
-def diagnose(values: Mapping[str, float], supply: Supply, history: History | None = None) -> Diagnosis:
+def diagnose(
+    values: Mapping[str, float],
+    supply: Supply,
+    history: History | None = None,
+    unjudged: Mapping[str, str] = _NOTHING,
+    contradiction: Contradiction | None = None,
+) -> Diagnosis:
     """Draw the picture of the values and name what is wrong with it.
 
-    `history` None: a single look, nothing is known of before.
+    `history` None: a single look, nothing is known of before. `unjudged` and `contradiction`: what came of joining
+    the meters of the point.
     """
     picture = draw(values)
     verdict = _verdict(picture, values, supply, history)
+    if contradiction is not None and verdict is NORMAL:
+        verdict = CONTRADICTED  # a fault that the leading meter sees by itself is not hidden by it
     if supply.system in OTHER_KINDS:
         picture = replace(picture, **_UNDRAWN)
     elif picture.triangle_assumed and verdict.code in NO_TRIANGLE:
         picture = replace(picture, corners=None, neutral=None, earth=None, neutral_earth=None, earth_residual_v=None)
-    return Diagnosis(picture, verdict, supply)
+    return Diagnosis(picture, verdict, supply, unjudged, contradiction)
 
 
 def _verdict(picture: Picture, values: Mapping[str, float], supply: Supply, history: History | None) -> Verdict:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from phasewatch.electrical.explanations import Explanation
+from phasewatch.electrical.explanations import CONTRADICTION, UNJUDGED_EARTH, Explanation
 from phasewatch.electrical.geometry import Triple
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
 from phasewatch.electrical.supply import likelier_nominal_v
 from phasewatch.electrical.verdict import OTHER_KINDS, Diagnosis
-from phasewatch.meters.quantities import PHASES, phase_name
+from phasewatch.meters.quantities import LN, LPE, NPE, PHASES, phase_name
 
 Messages = Mapping[str, Any]
 """One language: group -> code -> text with {placeholders}."""
@@ -41,6 +41,8 @@ def explain(diagnosis: Diagnosis, messages: Messages) -> Explained:
 
 def _headline(diagnosis: Diagnosis, messages: Messages) -> str:
     code, system = diagnosis.verdict.code, diagnosis.supply.system
+    if _by_contradiction(diagnosis):
+        return str(messages["facts"]["meters_contradict"])
     if code == "normal" and system in OTHER_KINDS:
         return str(messages["normal_legs"])
     if code == "normal" and system == "three_wire":
@@ -64,9 +66,28 @@ def _behind(diagnosis: Diagnosis) -> Explanation:
             )
         else:
             told = replace(told, causes=(*told.causes, "pen_open_upstream"))
+    if _by_contradiction(diagnosis):
+        told = CONTRADICTION
+    elif diagnosis.contradiction is not None:
+        told = replace(told, cannot_tell=(*told.cannot_tell, *CONTRADICTION.cannot_tell))
+    if _unjudged_earth(diagnosis) is not None:
+        told = replace(told, cannot_tell=(*told.cannot_tell, *UNJUDGED_EARTH.cannot_tell))
     if picture.neutral_earth_measured_v is not None and not picture.direct_reading_too_low:
         told = replace(told, next_steps=tuple(code for code in told.next_steps if code != "measure_neutral_earth"))
     return told
+
+
+def _by_contradiction(diagnosis: Diagnosis) -> bool:
+    """Return whether it is two meters that do not agree which make the point impossible."""
+    return diagnosis.contradiction is not None and diagnosis.verdict.code == "impossible_point"
+
+
+def _unjudged_earth(diagnosis: Diagnosis) -> str | None:
+    """Return why the earth is not judged although it is measured; None where it is judged, or not measured."""
+    picture, unjudged = diagnosis.picture, diagnosis.unjudged
+    if not unjudged or picture.phase_earth is not None or picture.neutral_earth_v is not None:
+        return None
+    return next((unjudged[name] for name in (*LPE, NPE) if name in unjudged), None)
 
 
 UNEXPLAINED: Final = ("normal", "overvoltage", "undervoltage")
@@ -79,7 +100,10 @@ UNEVEN_PERCENT: Final = 3.0
 def _facts(diagnosis: Diagnosis) -> Iterator[str]:
     """Yield the codes of the facts worth saying beside the verdict."""
     code, system = diagnosis.verdict.code, diagnosis.supply.system
+    if diagnosis.contradiction is not None and not _by_contradiction(diagnosis):
+        yield "meters_contradict"
     if code == "not_enough_data":
+        yield from ("phases_not_judged",) if any(name in diagnosis.unjudged for name in LN) else ()
         return
     if code in ("overvoltage", "undervoltage") and _likelier_v(diagnosis) is not None:
         yield "nominal_doubtful"
@@ -98,7 +122,7 @@ def _earth_facts(diagnosis: Diagnosis) -> Iterator[str]:
     if code in ("earth_displaced", "normal") and (picture.earth_residual_v or 0.0) > resolution_v:
         yield "earth_leftover"
     if picture.neutral_earth_v is None and picture.phase_earth is None:
-        yield "earth_not_measured"
+        yield "earth_not_measured" if _unjudged_earth(diagnosis) is None else "earth_not_judged"
     elif code == "normal" and (picture.neutral_earth_v or 0.0) < resolution_v:
         yield "below_resolution"
     if picture.line is None and code in UNEXPLAINED and (picture.pvur_percent or 0.0) > UNEVEN_PERCENT:
@@ -137,6 +161,8 @@ def _fields(diagnosis: Diagnosis, messages: Messages) -> dict[str, str]:
     picture, verdict, supply = diagnosis.picture, diagnosis.verdict, diagnosis.supply
     phase = verdict.phase
     toward, toward_earth = (messages[key].format(phase=phase) if phase else "" for key in ("toward", "toward_earth"))
+    clash, unjudged = diagnosis.contradiction, diagnosis.unjudged
+    reasons: Mapping[str | None, str] = messages["unjudged"]
     percent = None if picture.scale_residual_v is None else 100.0 * picture.scale_residual_v / supply.nominal_v
     return {
         "ln": readings(picture.phase_neutral),
@@ -160,10 +186,19 @@ def _fields(diagnosis: Diagnosis, messages: Messages) -> dict[str, str]:
         "earth_residual": volts(picture.earth_residual_v),
         "scale_residual_percent": "-" if percent is None else f"{percent:.1f}",
         "resolution": volts(supply.resolution_v),
-        "missing": ", ".join(
-            name.removeprefix("voltage_").replace("_", "-").upper() for name in picture.missing_phases
-        ),
+        "missing": ", ".join(map(_label, picture.missing_phases)),
+        "why_earth": reasons.get(_unjudged_earth(diagnosis), "-"),
+        "why_phases": reasons.get(next((unjudged[name] for name in LN if name in unjudged), None), "-"),
+        "clash": "-" if clash is None else _label(clash.quantity),
+        "clash_first": "-" if clash is None else clash.first,
+        "clash_first_v": volts(None if clash is None else clash.first_v),
+        "clash_second": "-" if clash is None else clash.second,
+        "clash_second_v": volts(None if clash is None else clash.second_v),
     }
+
+
+def _label(name: str) -> str:
+    return name.removeprefix("voltage_").replace("_", "-").upper()
 
 
 def volts(value: float | None) -> str:

@@ -5,11 +5,13 @@ make one picture only while they are steady: across a step, one meter shows the 
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final, Literal, TypeVar
 
+from phasewatch.meters.agreement import Contradiction, Said, contradiction
+from phasewatch.meters.profile import ASSUMED_ACCURACY_PERCENT
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE, NPE, PHASES, VOLTAGES
 from phasewatch.meters.reading import Reading
 
@@ -26,6 +28,14 @@ never settles."""
 CLOSE_ENOUGH: Final = 1.5
 """Readings of two meters belong together within this many poll intervals."""
 
+NOT_STEADY: Final = "not_steady"
+"""The meters of the point have not stood still together yet."""
+APART: Final = "too_far_apart"
+"""Its meter was read at too different a time."""
+SILENT: Final = "no_reading"
+"""Its meter gives no reading, or gave none for long."""
+CONTRADICTED: Final = "contradicts"
+"""The meters of the point do not agree on what they both measure."""
 
 _VOLTAGES: Final = frozenset(VOLTAGES)
 
@@ -42,6 +52,7 @@ class Member:
     interval_s: float = 1.0
     window_s: float | None = None
     """Averaging window of the meter; None: not stated."""
+    accuracy_percent: float = ASSUMED_ACCURACY_PERCENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,10 @@ class Joined:
     """Everything that is known, source = the point."""
     geometry: Mapping[str, float]
     """The values that belong to one picture."""
+    unjudged: Mapping[str, str] = field(default_factory=dict)
+    """Voltage that some meter measures and the picture is drawn without -> why, one of the reasons above."""
+    contradiction: Contradiction | None = None
+    """What the meters do not agree on; None: nothing, or nothing that can be compared."""
 
 
 def translation(member: Member) -> dict[str, tuple[str, float]]:
@@ -127,6 +142,16 @@ class _Track:
         longest_s = CLOSE_ENOUGH * max(interval_s, self.member.interval_s)
         return self.at_s is not None and at_s - self.at_s <= longest_s
 
+    def said(self) -> Said:
+        return Said(self.member.meter, self.member.accuracy_percent, self.values)
+
+    def voltages(self) -> Iterator[str]:
+        """Yield the voltages that it is known to measure; before it has said any, those its wiring promises."""
+        if self.values:
+            yield from (name for name in self.values if name in _VOLTAGES)
+        else:
+            yield from (target for name, (target, _) in self.table.items() if name in LN)
+
     def remember(self, span_s: float) -> None:
         if self.at_s is None:
             return
@@ -178,19 +203,34 @@ class MeasuringPoint:
         values, missing = _merged([t.values for t in fresh]), _merged([t.missing for t in fresh])
         missing = {name: why for name, why in missing.items() if name not in values}
         joined = Reading(self.name, reading.at, reading.monotonic_s, values, missing)
-        return Joined(joined, self._geometry(lead, fresh, values, reading.monotonic_s))
+        geometry, clash = self._geometry(lead, fresh, values, reading.monotonic_s)
+        if geometry is values and len(fresh) == len(self._tracks):
+            return Joined(joined, geometry)
+        reasons = dict.fromkeys((track.member.meter for track in fresh), CONTRADICTED if clash else NOT_STEADY)
+        return Joined(joined, geometry, self._unjudged(geometry, reasons, reading.monotonic_s), clash)
+
+    def _unjudged(self, geometry: Mapping[str, float], reasons: Mapping[str, str], at_s: float) -> dict[str, str]:
+        """Return what the picture is drawn without; `reasons`: meter -> why, of those that were read in time."""
+        unjudged: dict[str, str] = {}
+        for meter, track in self._tracks.items():
+            late = track.at_s is not None and at_s - track.at_s <= self._unsteady_s
+            why = reasons.get(meter, APART if late else SILENT)
+            unjudged.update((name, why) for name in track.voltages() if name not in geometry)
+        return unjudged
 
     def _geometry(
         self, lead: _Track, fresh: Sequence[_Track], values: dict[str, float], at_s: float
-    ) -> Mapping[str, float]:
+    ) -> tuple[Mapping[str, float], Contradiction | None]:
+        """Return the values that belong together, and what speaks against taking those of all meters."""
         if _steady(fresh):
             self._unsteady_since_s = None
-            return values
+            clash = contradiction([track.said() for track in fresh], 2.0 * self._step_v) if len(fresh) > 1 else None
+            return (values if clash is None else lead.values), clash
         if self._unsteady_since_s is None:
             self._unsteady_since_s = at_s
         if at_s - self._unsteady_since_s <= self._unsteady_s:
-            return lead.values
-        return {**values, **_merged([track.medians() for track in fresh])}
+            return lead.values, None
+        return {**values, **_merged([track.medians() for track in fresh])}, None
 
 
 def _steady(tracks: Sequence[_Track]) -> bool:

@@ -6,10 +6,11 @@ from typing import Any, Final
 from phasewatch.assembly import point_names, supply_of
 from phasewatch.drawing.markup import Markup, element, joined
 from phasewatch.drawing.picture import picture
-from phasewatch.electrical.verdict import Diagnosis, diagnose
+from phasewatch.electrical.verdict import Diagnosis
 from phasewatch.electrical.words import explain
 from phasewatch.meters.quantities import UNITS
 from phasewatch.report.elements import facts, heading, listing, paragraph, section, table
+from phasewatch.report.joined import diagnosed, judged
 from phasewatch.report.labels import decimals, label
 from phasewatch.report.limits import BUILT_IN, OWN, LimitInForce, circles, limits_in_force
 from phasewatch.report.material import Material, Payload, number
@@ -35,7 +36,7 @@ def overview(material: Material) -> Markup:
 def _summary(material: Material, name: str, payload: Payload) -> str:
     if not payload.get("readings"):
         return material.words["no_readings"]
-    diagnosis = diagnose(payload["readings"], supply_of(material.loaded, name))
+    diagnosis = diagnosed(material, name, payload)
     return str(_told(material, name, payload, diagnosis)["summary"])
 
 
@@ -44,7 +45,7 @@ def _point(material: Material, name: str, payload: Payload) -> Markup:
     parts = [heading(words["point_title"].format(name=name)), *_verdict(material, name, payload)]
     if payload.get("readings"):
         drawn = picture(
-            payload["readings"],
+            judged(payload),
             payload.get("picture") or {},
             material.messages,
             circles(material.loaded, name),
@@ -61,11 +62,11 @@ def _verdict(material: Material, name: str, payload: Payload) -> Iterator[Markup
     if not payload.get("readings"):
         yield paragraph(words["no_readings"], "bad")
         return
-    diagnosis = diagnose(payload["readings"], supply_of(material.loaded, name))
-    code = payload.get("verdict")
+    diagnosis, code = diagnosed(material, name, payload), payload.get("verdict")
     told = _told(material, name, payload, diagnosis)
+    sound = code not in wiring.CODES and diagnosis.contradiction is None
     yield paragraph(told["summary"], "verdict" if code == "normal" else "verdict bad")
-    yield paragraph(words["wiring_bad" if code in wiring.CODES else "wiring_good"])
+    yield paragraph(words["wiring_good" if sound else "wiring_bad"])
     for key, ordered in (("causes", True), ("cannot_tell", False), ("next_steps", True)):
         if told[key]:
             yield heading(material.messages["labels"][key], 4)
