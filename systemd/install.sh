@@ -39,6 +39,8 @@ program() {
   "$new/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$here/requirements-run.lock"
   "$new/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$here"
   PYTHONPATH='' "$new/bin/phasewatch" meters list >/dev/null
+  # Where Documentation= of the unit points
+  install -m 644 "$here/README.md" "$new/README.md"
   trap - EXIT
   ln -sfn "${new##*/}" "$opt/phasewatch.new"
   mv -T "$opt/phasewatch.new" "$opt/phasewatch"

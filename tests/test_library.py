@@ -1,3 +1,4 @@
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -95,8 +96,8 @@ def test_a_plain_word_means_what_it_looks_like(text: str, value: object) -> None
         ("a: 1e999", "site.yaml:1: 1e999 is too large"),
         ("a: " + "9" * 5000, "site.yaml:1: number too long; put text in quotes"),
         ("a: [1", "site.yaml:1: "),
-        ("a: 1\n---\nb: 2", "site.yaml:2: but found another document"),
-        ("a: \x00", "site.yaml: unacceptable character"),
+        ("a: 1\n---\nb: 2", "site.yaml:2: a second document begins here; keep one, and remove the --- between them"),
+        ("a: 1\nb: \x00", "site.yaml:2: holds the character U+0000; delete it, YAML has no such"),
         ("[" * 2_000, "site.yaml: nested too deep"),
     ],
 )
@@ -142,6 +143,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     large.write_bytes(b"#" * 1_000_001)
     with pytest.raises(YamlError, match="larger than"):
         read_yaml(large)
+
+
+def test_a_pipe_is_no_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    with pytest.raises(YamlError, match=r"pipe\.yaml: is no regular file; give the path of a file"):
+        read_yaml(pipe)
+    with pytest.raises(YamlError, match="cannot be read: Is a directory"):
+        read_yaml(tmp_path)
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:

@@ -53,6 +53,12 @@ def test_systemd_has_nothing_to_complain_of_in_the_unit(tmp_path: Path) -> None:
     assert complaints(tmp_path, UNIT.read_text(encoding="utf-8")) == []
 
 
+def test_what_the_unit_points_to_for_documentation_is_installed() -> None:
+    assert "\nDocumentation=file:///opt/phasewatch/README.md\n" in UNIT.read_text(encoding="utf-8")
+    installer = (UNIT.parent / "install.sh").read_text(encoding="utf-8")
+    assert 'install -m 644 "$here/README.md" "$new/README.md"' in installer
+
+
 def test_systemd_would_complain_of_a_misspelt_key(tmp_path: Path) -> None:
     misspelt = UNIT.read_text(encoding="utf-8").replace("WatchdogSec=", "WatchdogSecs=")
     assert any("WatchdogSecs" in line for line in complaints(tmp_path, misspelt))

@@ -70,6 +70,7 @@ BAD = [
     (GOOD + "web: {listen: '::1:8600'}\n", f"web.listen: {LISTEN}"),
     (GOOD + "web: {listen: 'h:99999'}\n", f"web.listen: {LISTEN}"),
     (GOOD + "web: {listen: 'http://h:80'}\n", f"web.listen: {LISTEN}"),
+    (meter("interval_s: 1e300"), f"{M0}.interval_s: Input should be less than or equal to 86400 (is 1e+300)"),
     # sections that are none
     (GOOD + "supply:\n", f"supply: {KEYS}"),
     (GOOD + "rules:\n", f"rules: {KEYS}"),
@@ -150,6 +151,24 @@ BAD = [
     (
         meters("{name: n, profile: generic, unit_id: 2, point: m}").replace("sdm630}", "sdm630, point: main}"),
         "points: m is the name of a point and of a meter of another point; rename one",
+    ),
+    # names that make one alert_id
+    (
+        meters("{name: m-q, profile: generic, unit_id: 2}")
+        + "points: {m-q: {rules: {hot: {expression: u2_percent > 1}}},\n"
+        + "  m: {rules: {q-hot: {expression: u2_percent > 1}}}}\n",
+        "rules: m/q-hot and m-q/hot would share the alert_id of m-q-hot; rename a rule or a point",
+    ),
+    (
+        meters("{name: m-q, profile: generic, unit_id: 2}")
+        + "rules: {q-meter_offline: {expression: current_n > 25}}\n",
+        "rules: m/q-meter_offline and m-q/meter_offline would share the alert_id of m-q-meter_offline; rename a rule "
+        "or a point",
+    ),
+    (
+        GOOD + "rules: {voltage_deviation-l2: {expression: current_n > 25}}\n",
+        "rules: m/voltage_deviation-l2 and m/voltage_deviation/l2 would share the alert_id of m-voltage_deviation-l2; "
+        "rename a rule or a point",
     ),
     (
         GOOD.replace("eastron-sdm630", "generic, ignore: [" + ", ".join(UNITS) + "]"),

@@ -9,13 +9,17 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from typer.testing import CliRunner
 
 from phasewatch.cli.app import app
+from phasewatch.cli.scan import every_profile
 from phasewatch.library import load_profile
+from phasewatch.meters.profile import Profile
+from phasewatch.simulator.line_faults import QUIET, LineFaults
 from phasewatch.simulator.meter import Meter
 from phasewatch.simulator.scenario import healthy
 from phasewatch.simulator.server import Server
@@ -98,6 +102,12 @@ def put_site(directory: Path, text: str) -> Path:
     return file
 
 
+@cache
+def all_profiles() -> dict[str, Profile]:
+    """Return every shipped profile, read once: `scan` reads them all each time."""
+    return every_profile()
+
+
 def simulated_meter(profile_id: str = "eastron-sdm630") -> Unit:
     """Return a meter on a healthy feeder whose clock stands still."""
     return played(Meter(load_profile(profile_id), "three_phase"), healthy(), lambda: 0.0)
@@ -105,13 +115,17 @@ def simulated_meter(profile_id: str = "eastron-sdm630") -> Unit:
 
 @contextmanager
 def simulated(
-    units: Mapping[int, Unit], listen: str = "tcp://127.0.0.1:0", turnaround_s: float | None = None
+    units: Mapping[int, Unit],
+    listen: str = "tcp://127.0.0.1:0",
+    turnaround_s: float | None = 0.0,
+    line_faults: LineFaults = QUIET,
 ) -> Iterator[Server]:
-    """Serve simulated meters on a free port or another line, in a thread of their own."""
+    """Serve simulated meters on a free port or another line, in a thread of their own; `turnaround_s` is how long they
+    think on a serial line, None: as their profiles say."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    server = Server(listen, units, turnaround_s=turnaround_s)
+    server = Server(listen, units, line_faults=line_faults, turnaround_s=turnaround_s)
     try:
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(5)
         yield server

@@ -27,6 +27,11 @@ UNEVEN = Feeder(emf_l1_v=238.0, emf_l2_v=231.0, emf_l3_v=224.0)
 TWO = "\n      - {{name: second, profile: eastron-sdm630, unit_id: 2{more}}}\nmqtt"
 
 
+@pytest.fixture(autouse=True)
+def _who_else_speaks_is_heard_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "LISTENING_S", 0.1)
+
+
 def doctor(directory: Path, text: str) -> Ended:
     return phasewatch("doctor", "--json", "--config", put_site(directory, text))
 

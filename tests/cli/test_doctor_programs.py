@@ -1,4 +1,5 @@
-"""`doctor` as a program against `simulate` as another: each thing that is said to be named, on real frames."""
+"""`doctor` on real frames: each thing that is said to be named; over TCP and on a healthy line against `simulate` as a
+program of its own, the healthy line with `doctor` as a program too."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,8 +9,20 @@ from typing import Any
 
 import pytest
 
+from phasewatch.cli import examination
 from phasewatch.library.shipped import config_directory
-from tests.cli.program import Ended, ended, first_line_of, interrupted, put_site, started
+from phasewatch.simulator.line_faults import LineFaults
+from tests.cli.program import (
+    Ended,
+    ended,
+    first_line_of,
+    interrupted,
+    phasewatch,
+    put_site,
+    simulated,
+    simulated_meter,
+    started,
+)
 
 SITE = """\
 site: plant
@@ -24,7 +37,7 @@ mqtt: {{urls: ["mqtt://127.0.0.1:1"]}}
 """
 METER = "      - {{name: meter-{unit_id}, profile: {profile}, unit_id: {unit_id}{more}}}"
 TCP = "tcp://127.0.0.1:0"
-PTY = "rtu://?baudrate=19200"
+PTY = "rtu://?baudrate=115200"
 
 
 @contextmanager
@@ -63,10 +76,22 @@ def doctor(file: Path) -> Ended:
     return ended(started("doctor", "--json", "--config", file), timeout_s=60.0)
 
 
+@pytest.fixture(autouse=True)
+def _who_else_speaks_is_heard_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "LISTENING_S", 0.8)
+
+
 def findings(file: Path) -> dict[str, dict[str, Any]]:
-    answer = doctor(file)
+    answer = phasewatch("doctor", "--json", "--config", file)
     assert answer.code in (0, 1), answer.err
     return {one["code"]: one for one in answer.json()["findings"]}
+
+
+def findings_on_a_line(directory: Path, faults: LineFaults, turnaround_s: float | None = 0.0) -> dict[str, Any]:
+    """Return what is found on a serial line of two meters that is ill."""
+    two = {1: simulated_meter(), 2: simulated_meter()}
+    with simulated(two, PTY, turnaround_s, faults) as server:
+        return findings(site(directory, server.url, (1, 2)))
 
 
 def own_profile(directory: Path, *changes: tuple[str, str]) -> str:
@@ -114,25 +139,23 @@ def test_2_to_4_a_profile_that_is_nearly_right(code: str, change: tuple[str, str
 
 
 def test_5_two_masters(tmp_path: Path) -> None:
-    with simulating(PTY, "--line-fault", "other_master_s=0.3", units=(1, 2)) as url:
-        found = findings(site(tmp_path, url, (1, 2)))
+    found = findings_on_a_line(tmp_path, LineFaults(other_master_s=0.3))
     assert list(found) == ["two_masters"]
     assert re.search(r"\d+ requests on the line that were not sent from here", found["two_masters"]["seen"])
 
 
 def test_6_a_line_that_is_not_terminated(tmp_path: Path) -> None:
-    with simulating(PTY, "--line-fault", "loss=0.005", units=(1, 2)) as url:
-        found = findings(site(tmp_path, url, (1, 2)))
+    found = findings_on_a_line(tmp_path, LineFaults(loss=0.005))
     assert list(found) == ["noisy_line"]
     seen = found["noisy_line"]["seen"]
-    assert re.match(r"CRC error rate \d+ %: \d+ of 24 answers at 19200 baud came damaged", seen)
+    assert re.match(r"CRC error rate \d+ %: \d+ of 24 answers at 115200 baud came damaged", seen)
     assert "120 ohm" in found["noisy_line"]["change"]
 
 
-@pytest.mark.parametrize("apart_s", [0.001, 0.08])
+@pytest.mark.parametrize("apart_s", [0.001, 0.025])
 def test_7_a_unit_id_twice(apart_s: float, tmp_path: Path) -> None:
-    with simulating(PTY, "--line-fault", f"duplicate_s={apart_s}", units=(1, 2)) as url:
-        found = findings(site(tmp_path, url, (1, 2)))
+    """The other answers into the first answer, or while the meter thinks (40 ms) about the next request."""
+    found = findings_on_a_line(tmp_path, LineFaults(duplicate_s=apart_s), turnaround_s=None)
     assert list(found) == ["duplicate_unit_id"]
     assert found["duplicate_unit_id"]["place"] == "buses[0].meters[0].unit_id"
 

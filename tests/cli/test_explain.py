@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import get_args
 
@@ -150,9 +151,26 @@ def test_every_row_of_a_file_is_answered_on_a_line(tmp_path: Path) -> None:
         b"voltage_l1_n,voltage_l2_n,voltage_l3_n\r234,234,234\r0,230,230",
         b"remark, voltage_l3_n ,voltage_l2_n,voltage_l1_n\n,234,234,234\nno,230,230,0\n",
         b'"voltage_l1_n","voltage_l2_n","voltage_l3_n","note"\n"234","234","234","a\nb, ""c"""\n"0",230,"230",x\n',
-        b"voltage_l1_n,voltage_l2_n,voltage_l3_n\n234,234,234,9,9\n0,230,230,9\n",
+        b"voltage_l1_n,voltage_l2_n,voltage_l3_n\n234,234,234,,\n0,230,230,\n",
+        b"voltage_l1_n;voltage_l2_n;voltage_l3_n\n234,5;234,1;233,9\n0;230,1;230\n",
+        b"sep=;\nvoltage_l1_n;voltage_l2_n;voltage_l3_n\n234.5;234;233.9\n0;230;230\n",
+        b"# a logger\nVoltage L1-N [V]\tVoltage L2-N [V]\tVoltage L3-N [V]\n234\t234\t234\n0\t230\t230\n",
+        "voltage_l1_n,voltage_l2_n,voltage_l3_n\n234,234,234\n0,230,230\n".encode("utf-16"),
+        b"voltage_l1_n,voltage_l2_n,voltage_l3_n,Stra\xdfe\n234,234,234,\xe4\n0,230,230,\n",
     ],
-    ids=["mark and CRLF", "blank lines", "CR", "order and other columns", "quotes", "longer rows"],
+    ids=[
+        "mark and CRLF",
+        "blank lines",
+        "CR",
+        "order and other columns",
+        "quotes",
+        "empty tails",
+        "semicolons and decimal commas",
+        "sep=",
+        "tabs, units",
+        "UTF-16",
+        "cp1252",
+    ],
 )
 def test_any_shape_of_csv_is_read(content: bytes, tmp_path: Path) -> None:
     answer = phasewatch("explain", "--file", put(tmp_path, content))
@@ -166,7 +184,7 @@ def test_a_bad_cell_is_missing_and_named(tmp_path: Path) -> None:
     bad = [
         *((1, "voltage_l2_n", "x"), (1, "voltage_l1_pe", "nan"), (1, "voltage_l2_pe", "-1"), (1, "voltage_l3_pe", "")),
         *((2, "voltage_l1_pe", ""), (2, "voltage_l2_pe", ""), (2, "voltage_l3_pe", "")),
-        *((3, "voltage_l1_n", "234,5"), (3, "voltage_l2_n", "1e400"), (3, "voltage_l3_n", "inf")),
+        *((3, "voltage_l2_n", "1e400"), (3, "voltage_l3_n", "inf")),
         *((4, name, "") for name in (*LN, *LPE)),
     ]
     assert answer.lines == [
@@ -186,7 +204,30 @@ def test_huge_and_tiny_numbers_stay_json(tmp_path: Path) -> None:
 
 
 def test_a_file_without_rows_has_no_answers(tmp_path: Path) -> None:
-    assert phasewatch("explain", "--file", put(tmp_path, HEADER + "\n")) == (0, "", "")
+    file = put(tmp_path, HEADER + "\n")
+    assert phasewatch("explain", "--file", file) == (2, "", f"{file}: holds no rows below its header\n")
+
+
+def test_three_voltages_that_cannot_be_read_are_missing_and_no_interruption(tmp_path: Path) -> None:
+    rows = ("x,y,z", ",,", "-,-,-", "nan,nan,nan", "230,1,231,2,229,9", "0,0,0,0,0,0")
+    for row in rows:
+        answer = phasewatch("explain", "--file", put(tmp_path, f"{','.join(LN)}\n{row}\n"))
+        assert (answer.code, answer.rows()[0]["verdict"]) == (0, "not_enough_data"), row
+
+
+def test_the_decimal_comma_as_delimiter_is_named(tmp_path: Path) -> None:
+    file = put(tmp_path, f"{','.join(LN)}\n230,1,231,2,229,9\n")
+    assert phasewatch("explain", "--file", file).lines == [
+        f"{file}: row 1: 6 cells where the header has 3: is the decimal comma also the delimiter? All taken as missing"
+    ]
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    assert phasewatch("explain", "--file", pipe) == (
+        2, "", f"{pipe}: is no regular file; give the path of a file, or /dev/stdin\n"
+    )  # fmt: skip
 
 
 NO_COLUMN = f"no column is named by a quantity; name them {', '.join((*LN, *LPE))} ..."
@@ -195,15 +236,15 @@ NO_COLUMN = f"no column is named by a quantity; name them {', '.join((*LN, *LPE)
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", NO_COLUMN),
+        (b"", "is empty; it needs a header and rows"),
         (b"a,b\n1,2\n", NO_COLUMN),
-        (b"voltage_l1_n;voltage_l2_n\n1;2\n", NO_COLUMN),
+        (b"voltage_l1_n;voltage_l2_n\n1,5;2.5\n", "decimals are written both ways: '1,5' and '2.5'"),
         (b"voltage_l1_n,voltage_l1_n\n1,2\n", "two columns are named voltage_l1_n; keep one"),
-        (b"voltage_l1_n,\xe4\n", "cannot be read as CSV in UTF-8: 'utf-8' codec can't decode byte 0xe4 in position 13"),
-        (b'voltage_l1_n,note\n1,"x\n2,y\n', "cannot be read as CSV in UTF-8: unexpected end of data"),
-        (b"voltage_l1_n\n" + b"1" * 200_000, "cannot be read as CSV in UTF-8: field larger than field limit"),
+        (b"voltage_l1_n\n1\0\n", "holds NUL bytes: the file is damaged, or no text"),
+        (b'voltage_l1_n,note\n1,"x\n2,y\n', "line 3: cannot be read as CSV: unexpected end of data"),
+        (b"voltage_l1_n\n" + b"1" * 200_000, "a line is longer than 65536 characters"),
     ],
-    ids=["empty", "no quantity", "semicolons", "twice", "not UTF-8", "unpaired quote", "huge cell"],
+    ids=["empty", "no quantity", "two ways of decimals", "twice", "NUL", "unpaired quote", "huge cell"],
 )
 def test_a_file_that_cannot_be_read_is_one_clear_line(content: bytes, reason: str, tmp_path: Path) -> None:
     file = put(tmp_path, content)

@@ -237,7 +237,7 @@ def test_a_file_that_is_there_is_replaced_only_if_that_is_wanted(tmp_path: Path)
         (("--address", "http://x"), "--address http://x: unknown scheme 'http'"),
         (("--units", "1-900"), "--units: '1-900' is not from low to high within 0 to 255"),
         (("--broker", "a b", "--address", "{address}"), "--broker 'a b': must be a host, mqtt://host:1883"),
-        (("--address", "127.0.0.1:{closed}"), "nothing answered at rtu+tcp://127.0.0.1:{closed}; try other units"),
+        (("--address", "127.0.0.1:{closed}"), "tcp://127.0.0.1:{closed}: cannot connect: [Errno 111]"),
     ],
 )
 def test_wrong_usage_is_one_line_and_no_file(arguments: tuple[str, str], line: str, tmp_path: Path) -> None:

@@ -118,9 +118,9 @@ def test_a_meter_that_cannot_be_simulated_is_one_clear_line(arguments: tuple[str
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"name: x\nlength_s: 5\nfeeder: {neutral_om: 1}\n", "feeder.neutral_om: no such parameter of the feeder"),
-        (b"name: [\n", "not YAML"),
-        (b"\xff", "not UTF-8 at byte 0; save it as UTF-8"),
+        (b"name: x\nlength_s: 5\nfeeder: {neutral_om: 1}\n", " feeder.neutral_om: no such parameter of the feeder"),
+        (b"name: [\n", "2: not YAML"),
+        (b"\xff", " not UTF-8 at byte 0; save it as UTF-8"),
     ],
 )
 @pytest.mark.parametrize("command", [("demo",), ("simulate", "--meter", "generic", "--listen", "tcp://127.0.0.1:0")])
@@ -131,7 +131,7 @@ def test_a_scenario_that_cannot_be_played_is_named(
     file.write_bytes(content)
     answer = phasewatch(*command, "--scenario", file)
     assert (answer.code, answer.out) == (2, "")
-    assert answer.lines[0].startswith(f"{file}: {line}")
+    assert answer.lines[0].startswith(f"{file}:{line}")
 
 
 def clean(answer: Ended) -> None:

@@ -9,12 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from phasewatch.cli import scan
 from phasewatch.meters.profile import Mark
 from phasewatch.simulator.unit import Fault, Unit
-from tests.cli.program import SITE, Ended, phasewatch, put_site, simulated, simulated_meter
+from tests.cli.program import SITE, Ended, all_profiles, phasewatch, put_site, simulated, simulated_meter
 
 QUICK = ("--timeout", "0.05")
-PTY = "rtu://?baudrate=19200"
+PTY = "rtu://?baudrate=115200"
+"""Frames take the time that they take at the baud rate: a fast line asks the same in less."""
+FEW = ("carlogavazzi-em24-rs485", "eastron-sdm120", "eastron-sdm630", "generic", "schneider-pm5000")
+"""Enough where it is not the choice among models that matters: each answer of a slow meter is waited for."""
+
+
+@pytest.fixture(autouse=True)
+def _profiles_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "every_profile", all_profiles)
+
+
+@pytest.fixture
+def few_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "every_profile", lambda: {name: all_profiles()[name] for name in FEW})
 
 
 def accepted(answer: Ended, directory: Path) -> bool:
@@ -83,13 +97,14 @@ def test_at_another_baud_rate_nobody_is_heard_and_a_setting_that_the_port_refuse
 ) -> None:
     with simulated({1: simulated_meter(), 3: simulated_meter()}, PTY) as server:
         device = server.url.split("?")[0]
-        settings = ("--baudrates", "9600,19200", "--parities", "E,N")
+        settings = ("--baudrates", "9600,115200", "--parities", "E,N")
         answer = phasewatch("scan", device, "--units", "1-3", *settings, "--json", *QUICK)
     assert [one["unit_id"] for one in answer.json()["found"]] == [1, 3]
-    assert {one["url"].split("?")[1] for one in answer.json()["found"]} == {"baudrate=19200&parity=N&stopbits=1"}
+    assert {one["url"].split("?")[1] for one in answer.json()["found"]} == {"baudrate=115200&parity=N&stopbits=1"}
     assert accepted(answer, tmp_path)
 
 
+@pytest.mark.usefixtures("few_profiles")
 @pytest.mark.parametrize("listen", [PTY, "tcp://127.0.0.1:0"])
 @pytest.mark.parametrize("kind", [OneFunction, Refusing])
 @pytest.mark.parametrize("profile_id", ["eastron-sdm630", "schneider-pm5000"])
@@ -101,6 +116,7 @@ def test_a_meter_of_one_function_is_met(profile_id: str, kind: type[Unit], liste
     assert profile_id in [one["profile"] for one in answer.json()["found"][0]["proposals"]]
 
 
+@pytest.mark.usefixtures("few_profiles")
 @pytest.mark.parametrize("listen", [PTY, "tcp://127.0.0.1:0"])
 def test_a_slow_meter_is_met_with_the_usual_time_out(listen: str, tmp_path: Path) -> None:
     with simulated({1: simulated_meter(), 2: simulated_meter()}, listen) as server:

@@ -7,7 +7,7 @@ import pytest
 
 from phasewatch.simulator.unit import Fault
 from tests.broker import free_port, mosquitto
-from tests.cli.program import SITE, ended, phasewatch, put_site, simulated, simulated_meter, started
+from tests.cli.program import SITE, ended, interrupted, phasewatch, put_site, simulated, simulated_meter, started
 
 NOWHERE = "tcp://127.0.0.1:1"
 RTU = "rtu:///dev/ttyUSB0?baudrate=1200"
@@ -113,6 +113,54 @@ def test_a_line_to_line_nominal_voltage_is_a_problem(tmp_path: Path) -> None:
     answer = phasewatch("check", "--config", file)
     assert (answer.code, len(answer.lines)) == (1, 1)
     assert "supply.nominal_v: 400 V looks like a line-to-line voltage; phase to neutral would be 231 V" in answer.err
+
+
+ALL_LN = "[voltage_l1_n, voltage_l2_n, voltage_l3_n]"
+ON_PE = "}\n      - {name: earth, profile: eastron-sdm630, unit_id: 2, point: incomer, wiring: neutral_on_pe"
+NO_VERDICT = "no verdict is possible at point incomer: no voltage to neutral or earth is read there; "
+
+
+@pytest.mark.parametrize(
+    ("meter", "mend"),
+    [
+        (f", ignore: {ALL_LN}", "take those that are wired out of ignore"),
+        (", ignore: [voltage_l1_n, voltage_l2_n]", None),
+        (f", ignore: {ALL_LN}{ON_PE}", None),
+        (", wiring: neutral_on_pe", None),
+    ],
+)
+def test_a_point_where_no_verdict_is_possible_is_a_problem(meter: str, mend: str | None, tmp_path: Path) -> None:
+    file = put_site(tmp_path, SITE.format(url=NOWHERE, meter=meter))
+    answer = phasewatch("check", "--config", file)
+    assert answer.lines == [f"{file}: buses[0].meters[0]: {NO_VERDICT}{mend}" if mend else f"{file}: good"]
+
+
+def test_a_meter_without_voltages_alone_at_a_point_is_a_problem(tmp_path: Path) -> None:
+    text = SITE.format(url=NOWHERE, meter="").replace("eastron-sdm630", "eastron-sdm72d-m")
+    answer = phasewatch("check", "--config", put_site(tmp_path, text))
+    assert answer.lines[0].endswith(f"{NO_VERDICT}its meters have no such registers: add one that has")
+
+
+def test_run_warns_of_a_schedule_that_check_refuses(tmp_path: Path) -> None:
+    file = put_site(
+        tmp_path,
+        SITE.format(url="rtu:///dev/none?baudrate=1200", meter=", interval_s: 0.2") + f"state_dir: {tmp_path}\n",
+    )
+    (line,) = phasewatch("check", "--config", file).lines
+    process = started("run", "--config", file)
+    assert process.stderr is not None
+    assert any(line in logged for logged in process.stderr)
+    interrupted(process)
+
+
+def test_check_connect_calls_good_only_what_it_found_nothing_wrong_with(tmp_path: Path) -> None:
+    with simulated({1: simulated_meter()}) as server, mosquitto(tmp_path / "broker") as broker_there:
+        ghost = "}\n      - {name: ghost, profile: eastron-sdm630, unit_id: 9"
+        text = SITE.format(url=server.url, meter=ghost).replace("mqtt://127.0.0.1:1", broker_there.url)
+        answer = phasewatch("check", "--config", put_site(tmp_path, text), "--connect")
+    (line,) = answer.lines
+    assert answer.code == 1
+    assert line.startswith("meter ghost: ")
 
 
 def test_check_connects_to_every_meter_and_broker(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tests.faults import frames, kills, soak, storm
 
 @pytest.mark.broker
 def test_a_service_killed_at_random_moments_loses_nothing_and_comes_back_as_it_was(tmp_path: Path) -> None:
-    count = kills.run(12, 5, tmp_path, meters=5)
+    count = kills.run(8, 5, tmp_path, meters=5)
     assert count.sound, count
     assert count.verdict.expected > 0
     assert count.restarts_compared > 0
@@ -38,6 +38,6 @@ def test_a_storm_beyond_the_bounds_is_bounded_and_what_it_cost_is_counted(tmp_pa
 
 @pytest.mark.broker
 def test_a_long_run_leaks_neither_memory_nor_files(tmp_path: Path) -> None:
-    passed = soak.run(20.0, tmp_path)
+    passed = soak.run(10.0, tmp_path)
     assert passed.sound, passed
     assert passed.troubles >= 6

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from phasewatch.alerts import point_watch
 from phasewatch.simulator.unit import Fault
 from tests.browser import ENTER, TAB, Browser
 from tests.served import TOKEN, asked, until
@@ -67,6 +68,12 @@ def test_what_changes_at_the_meter_is_seen_on_the_page(window: Browser, meters: 
     assert window.complaints() == []
 
 
+@pytest.fixture
+def _old_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(point_watch, "STALE_S", 2.0)
+
+
+@pytest.mark.usefixtures("_old_soon")
 def test_a_meter_that_falls_silent_leaves_old_values_and_says_so(window: Browser, meters: Plant, port: int) -> None:
     window.look(360, 800)
     window.open(f"http://127.0.0.1:{port}/")

@@ -121,11 +121,13 @@ def test_a_scenario_that_cannot_be_played_names_the_place(text: str, complaint: 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("name: x\nlength_s: .nan", "length_s"),
-        ("- 3", ".*valid dictionary"),
-        ("a: [", "not YAML"),
+        ("name: x\nlength_s: .nan", " length_s"),
+        ("- 3", " holds no keys such as name, length_s and steps; see config/scenarios/demo.yaml"),
+        ("time,voltage_l1_n\n08:00,230\n", " holds no keys such as name"),
+        ("a: [", "1: not YAML"),
+        ("a: 1\nb: \0", "2: not YAML: holds a control character; delete it"),
     ],
 )
 def test_what_is_no_scenario_at_all_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(ScenarioError, match=rf"x\.yaml: {complaint}"):
+    with pytest.raises(ScenarioError, match=rf"x\.yaml:{complaint}"):
         parse_scenario(text, "x.yaml")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,12 @@ from rich.table import Column, Table
 
 from phasewatch.assembly import MeterPlan, meter_plan, point_names, poll_ms, supply_of
 from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.probe import poll_site, reach_broker, unusable_files
+from phasewatch.cli.probe import poll_site, reach_broker
 from phasewatch.cli.progress import long_work
+from phasewatch.cli.schedule import load_percent, overloads
+from phasewatch.cli.site_files import unusable_files
 from phasewatch.electrical.limits import Band
 from phasewatch.library import LoadedSite, load_site
-from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.sunspec import USUAL_ADDRESS
 from phasewatch.settings import BusSettings
 
@@ -29,7 +29,7 @@ def check_site(path: Path, *, connect: bool, as_json: bool) -> None:
         for place, bus in enumerate(loaded.site.buses):
             look(place, f"planning {bus.name}")
             buses.append(_bus(loaded, place))
-    problems = [*loaded.warnings, *unusable_files(loaded), *_overloads(path, buses)]
+    problems = [*loaded.warnings, *unusable_files(loaded), *overloads(loaded, [bus["load_percent"] for bus in buses])]
     problems += _unreachable(loaded, hidden=as_json) if connect else ()
     if as_json:
         limits = [_limits(loaded, point) for point in point_names(loaded)]
@@ -45,15 +45,15 @@ def check_site(path: Path, *, connect: bool, as_json: bool) -> None:
 
 def _bus(loaded: LoadedSite, place: int) -> dict[str, Any]:
     bus = loaded.site.buses[place]
-    meters = [_meter(bus, meter_plan(loaded, bus, meter)) for meter in bus.meters]
-    load = sum(meter["bus_ms"] / (1000.0 * meter["interval_s"]) for meter in meters)
+    plans = [meter_plan(loaded, bus, meter) for meter in bus.meters]
+    meters = [_meter(bus, plan) for plan in plans]
     return {
         "name": bus.name,
         "url": bus.url,
         "requests": sum(meter["requests"] for meter in meters),
         "words": sum(meter["words"] for meter in meters),
         "cycle_ms": round(sum(meter["bus_ms"] for meter in meters), 1),
-        "load_percent": round(100.0 * load, 1),
+        "load_percent": round(load_percent(bus, plans), 1),
         "meters": meters,
     }
 
@@ -71,16 +71,6 @@ def _meter(bus: BusSettings, plan: MeterPlan) -> dict[str, Any]:
         "plan": [[request.function_code, start + request.address, request.count] for request in plan.requests],
         "walks_chain": plan.profile.sunspec is not None,
     }
-
-
-def _overloads(path: Path, buses: list[dict[str, Any]]) -> Iterator[str]:
-    for place, bus in enumerate(buses):
-        if bus["load_percent"] > 100.0:
-            faster = "raise the baud rate, or " if parse_url(bus["url"]).serial_line else "or "
-            yield (
-                f"{path}: buses[{place}]: {bus['name']} needs {bus['load_percent']:.0f} % of the time there is;"
-                f" make interval_s {ceil(bus['load_percent'] / 10.0) / 10.0:g} times as long, {faster}split the bus"
-            )
 
 
 def _limits(loaded: LoadedSite, point: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,16 +19,18 @@ import typer
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from phasewatch.cli.outcome import say
+from phasewatch.adapters.http_server import obstacle_at
+from phasewatch.cli.outcome import InputError, say
 from phasewatch.cli.simulate import read_scenario
 from phasewatch.cli.stage import Stage, staged
 from phasewatch.connections import delivery_config
 from phasewatch.library import LoadedSite, config_directory, load_site
 from phasewatch.service import Service
-from phasewatch.settings import WebSettings
+from phasewatch.settings import WebSettings, host_and_port
 
 SITE: Final = "demo.yaml"
 STORY: Final = "scenarios/demo.yaml"
+_LOOK_S: Final = 0.1
 _COLOURS: Final = {"critical": typer.colors.RED, "high": typer.colors.YELLOW, "medium": typer.colors.CYAN}
 
 
@@ -83,6 +86,8 @@ def show(event: dict[str, Any]) -> None:
 def play(*, seconds: float | None, loop: bool, scenario: Path | None, as_json: bool, listen: str | None = None) -> None:
     """Play the demo; `listen`: where its page can be seen. Raises: LibraryError, InputError."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
+    if listen is not None:
+        _refuse(listen)
     config = config_directory()
     loaded = load_site(config / SITE)
     story = read_scenario(scenario or config / STORY)
@@ -91,14 +96,22 @@ def play(*, seconds: float | None, loop: bool, scenario: Path | None, as_json: b
         placed = _placed(loaded, stage, Path(state), listen)
         subscriber = Subscriber(stage.broker_url, f"phasewatch/{loaded.site.site}/events/#", as_json)
         tell(f"broker {stage.broker_url}, meters {' and '.join(stage.bus_urls)}: {story.name}, {story.length_s:.0f} s.")
-        if placed.site.web is not None and placed.site.web.token_file is not None:
-            token = placed.site.web.token_file.read_text(encoding="ascii")
-            tell(f"page: http://{listen}/ ; to acknowledge there, the token is {token}")
         try:
             asyncio.run(_run(placed, stage, seconds if seconds is not None or loop else story.length_s, tell))
         finally:
             subscriber.close()
     _sum_up(subscriber.seen, tell)
+
+
+def _refuse(listen: str) -> None:
+    """Refuse an address where the page cannot be. Raises: InputError."""
+    try:
+        _, port = host_and_port(listen)
+        why = asyncio.run(obstacle_at(listen)) if port else f"{listen}: needs a port from 1 to 65535"
+    except ValueError as error:
+        why = f"{listen}: {error}"
+    if why is not None:
+        raise InputError(f"--web {why}")
 
 
 def _placed(loaded: LoadedSite, stage: Stage, state: Path, listen: str | None) -> LoadedSite:
@@ -123,13 +136,29 @@ async def _run(loaded: LoadedSite, stage: Stage, seconds: float | None, tell: Ca
     # The embedded broker speaks 3.1.1, and answers a connect by MQTT 5 with silence.
     service = Service(loaded, delivery=replace(delivery_config(loaded), first_protocol="3.1.1"))
     running = asyncio.create_task(service.run(stop))
-    narrating = asyncio.create_task(_narrate(stage, tell))
+    telling = [asyncio.create_task(_narrate(stage, tell)), asyncio.create_task(_show_page(loaded, tell))]
     stage.begin()
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopping), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    narrating.cancel()
+    for task in telling:
+        task.cancel()
     stop.set()
     await asyncio.gather(running, stopping)
+
+
+async def _show_page(loaded: LoadedSite, tell: Callable[[str], None]) -> None:
+    """Say where the page is, once somebody listens there."""
+    if (web := loaded.site.web) is None or web.token_file is None:
+        return
+    host, port = host_and_port(web.listen)
+    while True:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(host, port)
+            break
+        await asyncio.sleep(_LOOK_S)
+    writer.close()
+    token = web.token_file.read_text(encoding="ascii")
+    tell(f"page: http://{web.listen}/ ; to acknowledge there, the token is {token}")
 
 
 async def _narrate(stage: Stage, tell: Callable[[str], None]) -> None:
@@ -141,7 +170,7 @@ async def _narrate(stage: Stage, tell: Callable[[str], None]) -> None:
         if mark != told:
             told = mark
             tell(f"-- {step.at_s:3.0f} s  {step.name}")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(_LOOK_S)
 
 
 def _sum_up(seen: list[dict[str, Any]], tell: Callable[[str], None]) -> None:

@@ -31,6 +31,8 @@ OTHER_UNITS: Final = range(1, 21)
 BAUDRATES: Final = (9600, 19200, 38400, 57600, 115200, 4800, 2400)
 
 _OTHER_UNIT: Final = re.compile(r": unit (\d+) answered$")
+_WHOLE: Final = re.compile(r": (unit \d+ answered$|the answer is of function |\d+ bytes announced)")
+"""Errors of a frame that is whole, and no answer to the request."""
 
 
 class Tell(Protocol):
@@ -62,6 +64,8 @@ class _Examination:
         endpoint = settings.endpoint
         self._seen = BusSeen(f"buses[{place}]", settings.url, endpoint.serial_line, 100.0 * load)
         self._seen.baudrate = endpoint.baudrate if endpoint.device else None
+        self._seen.timeout_s = settings.timeout_s
+        self._late = 0
         self.values: Values = {}
 
     async def run(self) -> BusSeen:
@@ -107,7 +111,7 @@ class _Examination:
 
     async def _ask(self, bus: Bus, plan: MeterPlan, seen: MeterSeen) -> list[dict[str, float]]:
         """Ask for the voltages several times; return what came."""
-        request, bus = plan.requests[0], bus_of(bus, plan.profile)
+        request, line, bus = plan.requests[0], bus, bus_of(bus, plan.profile)
         readings = []
         for done in range(1, ROUNDS + 1):
             try:
@@ -116,12 +120,19 @@ class _Examination:
                 readings.append(plan.decoder(by_address({request.address: words}))[0])
             except BusError as error:
                 seen.error = str(error)
-                seen.kinds[_kind(error, seen)] += 1
+                seen.kinds["silent" if self._was_late(line, error) else _kind(error, seen)] += 1
             self._step(f"{plan.name}: {done} of {ROUNDS}")
             if done == HOPELESS and (not seen.answers or seen.kinds["refused"] == done) and not seen.kinds["damaged"]:
                 self._step("", done=ROUNDS - done)
                 break
         return readings
+
+    def _was_late(self, line: Bus, error: BusError) -> bool:
+        """Return whether what came in place of an answer was a late one to an earlier request."""
+        if not isinstance(error, BadReply) or not _WHOLE.search(str(error)):
+            return False
+        before, self._late = self._late, line.counts.late_replies.total()
+        return self._late > before
 
     async def _line(self, bus: Bus) -> None:
         """Find out, on a serial line, who else speaks, and whether it is the length of an answer that damages it."""

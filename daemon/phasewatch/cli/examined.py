@@ -88,6 +88,8 @@ class BusSeen:
     """What was seen on the line in all."""
     baudrate: int | None = None
     """Of the line; None where it is not known."""
+    timeout_s: float | None = None
+    """How long an answer is waited for; None where it is not known."""
     trials: tuple[Trial, ...] = ()
     """Short and long answers of a meter of which some came damaged; empty where none did."""
     other_units: tuple[int, ...] = ()

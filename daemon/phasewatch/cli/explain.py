@@ -1,29 +1,24 @@
 """`phasewatch explain`: what a set of readings means, for one case or for every row of a file."""
 
-import csv
 import json
-import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO, cast, get_args
+from typing import Any, Final, cast, get_args
 
 import typer
 
-from phasewatch.cli.outcome import InputError, say
-from phasewatch.cli.progress import long_work
+from phasewatch.cli.cases import magnitude, told_rows
+from phasewatch.cli.outcome import InputError
 from phasewatch.electrical.numbers import numbers
 from phasewatch.electrical.supply import Supply, System
 from phasewatch.electrical.verdict import Diagnosis, diagnose
 from phasewatch.electrical.words import Explained, Messages, explain
 from phasewatch.library import load_messages
-from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE, UNITS
+from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE
 
 LANGUAGES: Final = ("en", "zh")
-_ROWS_A_LOOK: Final = 500
-"""The bar is moved once in so many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +84,12 @@ def _group(option: str, text: str, names: tuple[str, ...]) -> Iterator[tuple[str
     for name, cell in zip(names, cells, strict=True):
         if cell.strip() == "-":
             continue
-        value = number(cell)
+        value = magnitude(cell)
         if value is None:
             raise InputError(
                 f"{option} {text}: {cell!r} is not a number of 0 or more; a reading that is not there is -"
             )
         yield name, value
-
-
-def number(cell: str) -> float | None:
-    """Return a cell as a magnitude; None if it is not a finite number of 0 or more."""
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0.0 else None
 
 
 def explain_case(case: Case, frame: Frame, *, as_json: bool) -> None:
@@ -121,60 +107,9 @@ def explain_file(path: Path, frame: Frame, case: Case, *, as_json: bool = False)
     for option, _, _ in case.given():
         raise InputError(f"{option} and --file exclude each other; put the readings into the file")
     supply, messages = frame.supply(), frame.messages()
-    for row, values in _rows(path, hidden=as_json or sys.stdout.isatty()):
+    for row, values in told_rows(path, hidden=as_json or sys.stdout.isatty()):
         diagnosis = diagnose(values, supply)
         typer.echo(json.dumps({"row": row, **as_object(diagnosis, messages)}, ensure_ascii=False))
-
-
-def _rows(path: Path, *, hidden: bool) -> Iterator[tuple[int, dict[str, float]]]:
-    """Yield (row, values); the row below the header is 1. Unless it is hidden a bar shows how far long work is."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file, _reading(file, path, hidden=hidden) as look:
-            lines = csv.reader(file, strict=True)  # or an unpaired quote swallows the rows behind it
-            columns = _columns(path, next(lines, []))
-            for row, cells in enumerate((cells for cells in lines if cells), start=1):
-                yield row, _values(path, row, columns, cells)
-                look(row)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV in UTF-8: {error}") from error
-
-
-@contextmanager
-def _reading(file: TextIO, path: Path, *, hidden: bool) -> Iterator[Callable[[int], None]]:
-    """Yield what is told the row that was read last."""
-    bounded = file.seekable()  # a pipe is not, and nobody knows how long it is
-    with long_work(path.stat().st_size if bounded else None, path.name, hidden=hidden) as look:
-
-        def told(row: int) -> None:
-            if row % _ROWS_A_LOOK == 0:
-                look(file.buffer.tell() if bounded else 0.0, f"{path.name}: row {row}")
-
-        yield told
-
-
-def _columns(path: Path, header: Sequence[str]) -> dict[int, str]:
-    columns = {place: name.strip() for place, name in enumerate(header) if name.strip() in UNITS}
-    if not columns:
-        raise InputError(f"{path}: no column is named by a quantity; name them {', '.join((*LN, *LPE))} ...")
-    names = list(columns.values())
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"{path}: two columns are named {twice}; keep one")
-    return columns
-
-
-def _values(path: Path, row: int, columns: Mapping[int, str], cells: Sequence[str]) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for place, name in columns.items():
-        cell = cells[place] if place < len(cells) else ""
-        value = number(cell)
-        if value is None:
-            say(f"{path}: row {row}: {name}: {cell!r} is not a finite number of 0 or more: taken as missing")
-        else:
-            values[name] = value
-    return values
 
 
 def as_object(diagnosis: Diagnosis, messages: Messages) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from phasewatch.cli.examined import BusSeen, Finding, MeterSeen, PointSeen
-from phasewatch.cli.line_findings import line_findings
+from phasewatch.cli.line_findings import is_late, line_findings
 from phasewatch.meters.misread import Misreading
 
 OFTEN: Final = 0.15
@@ -65,7 +65,7 @@ def _meter(bus: BusSeen, meter: MeterSeen, *, sound: bool) -> Iterator[Finding]:
             f"the meter is another model; voltages are plausible as read by {', '.join(meter.proposals)}",
             f"try profile: {meter.proposals[0]}",
         )
-    elif not meter.answers and not (bus.serial_line and meter.kinds["damaged"]):
+    elif not meter.answers and not (bus.serial_line and meter.kinds["damaged"]) and not _only_late(bus, meter):
         yield _absent(bus, meter)
     elif not meter.kinds["words"] and meter.kinds["refused"] and not meter.voltages:
         yield Finding(
@@ -83,6 +83,10 @@ def _meter(bus: BusSeen, meter: MeterSeen, *, sound: bool) -> Iterator[Finding]:
             "the meter or its gateway is too slow, wants more silence between requests, or serves others as well",
             "raise timeout_s, then gap_ms and unit_gap_ms; leave the gateway one client",
         )
+
+
+def _only_late(bus: BusSeen, meter: MeterSeen) -> bool:
+    return is_late(bus) and bool(bus.counts.late_replies[meter.unit_id])
 
 
 def _as_read(meter: MeterSeen) -> str:

@@ -9,6 +9,8 @@ NOISY: Final = 0.02
 """Share of damaged answers from which a line is no longer sound."""
 COLLIDING: Final = 0.3
 """Share of damaged answers of one unit that only a second unit of the same id explains, the others being clean."""
+LATE: Final = 0.02
+"""Share of requests answered after their time from which the time is too short."""
 RISING: Final = 1.5
 """Long answers damaged this many times as often as short ones: every character is at risk."""
 
@@ -24,7 +26,11 @@ def line_findings(bus: BusSeen) -> Iterator[Finding]:
             "leave one master on the line: stop the other program, or take the meters from its gateway",
         )
         return
-    twins = [meter for meter in bus.meters if bus.counts.second_replies[meter.unit_id] or meter.alternates]
+    twins = [meter for meter in bus.meters if _answers_twice(bus, meter) or meter.alternates]
+    if is_late(bus):  # and these run into the answers of others
+        yield _late(bus)
+        yield from (_duplicate(bus, meter) for meter in twins)
+        return
     colliding = [meter for meter in bus.meters if meter not in twins and _collides(bus, meter)]
     rest = [meter for meter in bus.meters if meter not in twins and meter not in colliding]
     if bus.serial_line and not twins and _damaged(rest) >= NOISY:  # a twin speaks into the answers of others
@@ -44,6 +50,34 @@ def _of_another_master(bus: BusSeen) -> Iterator[str]:
         yield f"answers of units {', '.join(map(str, sorted(foreign)))} that were not asked"
     if any(meter.kinds["babble"] for meter in bus.meters):
         yield "a line never silent"
+
+
+def is_late(bus: BusSeen) -> bool:
+    """Return whether answers come after their time, more than now and then."""
+    return bus.counts.late_replies.total() > LATE * bus.counts.requests
+
+
+def _late(bus: BusSeen) -> Finding:
+    late = bus.counts.late_replies
+    limit = "" if bus.timeout_s is None else f" of {bus.timeout_s:g} s"
+    return Finding(
+        "late_answers",
+        f"{bus.place}.timeout_s",
+        f"{late.total()} of {bus.counts.requests} requests, to unit {', '.join(map(str, sorted(late)))}, were answered"
+        f" only after the timeout_s{limit}" + (f"; {_rate(bus, bus.meters)}" if _damaged(bus.meters) else ""),
+        "the meter or its gateway is too slow; what is late counts as missing, and may pass for the answer to the next"
+        " request",
+        f"raise timeout_s{'' if bus.timeout_s is None else f', to {_longer(bus.timeout_s):g} at first'}; 30 at most",
+    )
+
+
+def _longer(timeout_s: float) -> float:
+    return min(max(4.0 * timeout_s, 1.0), 30.0)
+
+
+def _answers_twice(bus: BusSeen, meter: MeterSeen) -> bool:
+    """Return whether more second answers came than late ones, which may pass for them."""
+    return bus.counts.second_replies[meter.unit_id] > bus.counts.late_replies[meter.unit_id]
 
 
 def _collides(bus: BusSeen, meter: MeterSeen) -> bool:

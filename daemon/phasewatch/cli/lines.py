@@ -18,6 +18,7 @@ from phasewatch.cli.ports import Port, obstacle, ports
 from phasewatch.cli.scan import Wishes, found_on, units
 from phasewatch.cli.snippet import interval_for
 from phasewatch.cli.survey import PATIENT_S, Found
+from phasewatch.cli.unreached import Unreached
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.profile import Profile
 
@@ -34,6 +35,8 @@ class Lines:
         """Ask; `wishes`: its units are proposed; `address`: where the first bus is, None: that is asked."""
         self._questions, self._wishes, self._profiles = questions, wishes, profiles
         self._address = address
+        self._unreached: str | None = None
+        """Why nobody could be asked the last time; None: somebody could."""
 
     def bus(self, draft: Draft) -> tuple[DraftBus, list[Found]]:
         """Return a bus with the meters that were chosen, and what was found of them. Raises: InputError."""
@@ -57,15 +60,16 @@ class Lines:
         url = self._where(taken)
         asked = self._questions.ask("Unit ids to ask, as 1-20 or 1,5,100-110", self._wishes.units, _units)
         found = self._scanned(url, asked)
-        if not found and url.startswith("tcp:"):
-            typer.echo(NOBODY.format(url=url))
+        if not found and url.startswith("tcp:") and "cannot connect" not in (self._unreached or ""):
+            typer.echo(self._unreached or NOBODY.format(url=url))
             if self._questions.agreed("Try RTU frames over TCP, as gateways of serial lines speak", proposal=True):
                 url = url.replace("tcp:", "rtu+tcp:", 1)
                 found = self._scanned(url, asked)
+        why = self._unreached or NOBODY.format(url=url)
         if not found and self._questions.accept:
-            raise InputError(NOBODY.format(url=url))
+            raise InputError(why)
         if not found:
-            typer.echo(NOBODY.format(url=url))
+            typer.echo(why)
         return found
 
     def _scanned(self, url: str, asked: str) -> list[Found]:
@@ -74,7 +78,12 @@ class Lines:
             line = self._questions.ask("Baud rate and parity, as 9600 N, or all to try the usual ones", ALL, _line)
             rates, parities = line
         typer.echo(f"asking units {asked} at {url}")
-        return found_on(replace(self._wishes, url=url, units=asked, baudrates=rates, parities=parities), self._profiles)
+        wishes, self._unreached = replace(self._wishes, url=url, units=asked, baudrates=rates, parities=parities), None
+        try:
+            return found_on(wishes, self._profiles)
+        except Unreached as error:
+            self._unreached = str(error)
+            return []
 
     def _where(self, taken: set[str]) -> str:
         there = ports()

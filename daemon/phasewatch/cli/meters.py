@@ -1,29 +1,87 @@
 """`phasewatch meters`: the profiles, what each can see, and their register maps."""
 
 import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
-from phasewatch.library import load_profile, profile_ids
+from phasewatch.cli import app
+from phasewatch.cli.outcome import problem_found, say
+from phasewatch.library import LibraryError, load_profile, profile_ids
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE, NPE
 
+MARKS: Final = {"voltage_l_n": "L-N", "voltage_l_l": "L-L", "voltage_l_pe": "L-PE", "voltage_n_pe": "N-PE"}
+NARROWEST: Final = 70
+"""Columns; below that a wrapped line would hold no word."""
+
+
+def own_folder() -> Path | None:
+    """Return the folder whose meters/ counts beside the shipped one: this one, or that of the service's site file."""
+    folders = (Path.cwd(), app.DEFAULT_CONFIG.parent)
+    return next((folder for folder in folders if (folder / "meters").is_dir()), None)
+
 
 def list_meters(*, as_json: bool) -> None:
-    """List every profile."""
-    profiles = [load_profile(profile_id) for profile_id in profile_ids()]
+    """List every profile; exit status 1 if one in the own folder cannot be used."""
+    folder = own_folder()
+    profiles: list[Profile] = []
+    problems: list[str] = []
+    for profile_id in profile_ids(folder):
+        try:
+            profiles.append(load_profile(profile_id, folder))
+        except LibraryError as error:
+            problems += error.lines
     if as_json:
-        typer.echo(json.dumps([_entry(profile) for profile in profiles], ensure_ascii=False, indent=2))
-        return
-    table = Table(Column("id", no_wrap=True), "maker", "models", "L-N", "L-L", "L-PE", "N-PE", "currents")
+        typer.echo(json.dumps([_entry(profile, folder) for profile in profiles], ensure_ascii=False, indent=2))
+    else:
+        typer.echo("\n".join(_table(profiles, folder)))
+    for problem in problems:
+        say(problem)
+    if problems:
+        problem_found()
+
+
+def _table(profiles: Sequence[Profile], folder: Path | None) -> Iterator[str]:
+    """Yield the lines of the list: at a terminal wrapped to its width, else one a profile."""
+    columns = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    width, seen_width = max(len(profile.id) for profile in profiles), len(" ".join((*MARKS.values(), "I")))
+    yield f"{'id':{width}}  {'sees':{seen_width}}  meter"
     for profile in profiles:
-        marks = ["yes" if seen else "-" for seen in sees(profile).values()]
-        table.add_row(profile.id, profile.maker, ", ".join(profile.models[:3]), *marks)
-    Console().print(table)
+        told = f"{profile.maker}: {', '.join(profile.models[:3])}{_origin(profile.id, folder)}"
+        line = f"{profile.id:{width}}  {_marks(profile):{seen_width}}  "
+        behind = " " * len(line)
+        yield from (
+            [line + told]
+            if columns is None
+            else textwrap.wrap(told, columns, initial_indent=line, subsequent_indent=behind)
+        )
+
+
+def _marks(profile: Profile) -> str:
+    seen = sees(profile)
+    marks = [mark if seen[group] else " " * len(mark) for group, mark in MARKS.items()]
+    voltages = " ".join(marks) if any(seen[group] for group in MARKS) else f"{'no voltages':{len(' '.join(marks))}}"
+    return f"{voltages} {'I' if seen['currents'] else ' '}"
+
+
+def _own_file(profile_id: str, folder: Path | None) -> Path | None:
+    file = None if folder is None else folder / "meters" / f"{profile_id}.yaml"
+    return file if file is not None and file.is_file() else None
+
+
+def _origin(profile_id: str, folder: Path | None) -> str:
+    file = _own_file(profile_id, folder)
+    if file is None:
+        return ""
+    return f" ({file}{', in place of the shipped one' if profile_id in profile_ids() else ''})"
 
 
 def sees(profile: Profile) -> dict[str, bool]:
@@ -38,7 +96,8 @@ def sees(profile: Profile) -> dict[str, bool]:
     }
 
 
-def _entry(profile: Profile) -> dict[str, Any]:
+def _entry(profile: Profile, folder: Path | None) -> dict[str, Any]:
+    file = _own_file(profile.id, folder)
     return {
         "id": profile.id,
         "maker": profile.maker,
@@ -46,12 +105,14 @@ def _entry(profile: Profile) -> dict[str, Any]:
         "kind": profile.kind,
         "sees": sees(profile),
         "quantities": list(profile.registers),
+        "own_file": None if file is None else str(file),
+        "overrides": file is not None and profile.id in profile_ids(),
     }
 
 
 def show_meter(profile_id: str, *, as_json: bool) -> None:
     """Show one profile."""
-    profile = load_profile(profile_id, Path.cwd() if (Path.cwd() / "meters").is_dir() else None)
+    profile = load_profile(profile_id, own_folder())
     if as_json:
         typer.echo(profile.model_dump_json(indent=2, exclude_none=True))
         return

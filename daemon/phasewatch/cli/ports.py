@@ -4,6 +4,7 @@ import getpass
 import grp
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,6 +50,18 @@ def obstacle(path: Path) -> str | None:
         f"{path}: not permitted; sudo usermod -aG {_group(path)} {_user()} and log in again,"
         " or give it a group by a udev rule as in systemd/70-phasewatch.rules"
     )
+
+
+def holder(path: Path) -> str | None:
+    """Return which other program has a port open; None: none that this user may see."""
+    device = str(path.resolve())
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name == str(os.getpid()):
+            continue
+        with suppress(OSError):  # it is another's, or has ended
+            if any(os.readlink(descriptor) == device for descriptor in (process / "fd").iterdir()):
+                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+    return None
 
 
 def _group(path: Path) -> str:

@@ -13,6 +13,8 @@ from phasewatch.alerts.event import stamp
 from phasewatch.cli.outcome import InputError
 from phasewatch.library import load_site
 
+_ALERT_ID: Final = re.compile(r"[^/]+-[^/]+-[^/]+-[^/]+-\d+")
+"""Site, journal, subject, rule, number."""
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -62,11 +64,11 @@ def login() -> str:
 def target(text: str) -> dict[str, str]:
     """Return what names an alert: subject/rule[/phase], or its id. Raises: InputError."""
     parts = text.split("/")
-    if len(parts) == 1 and text:
+    if _ALERT_ID.fullmatch(text):
         return {"alert_id": text}
-    if len(parts) > 3 or not all(parts):
+    if len(parts) not in (2, 3) or not all(parts):
         raise InputError(
-            f"{text}: must be an alert_id or subject/rule or subject/rule/phase; see phasewatch alerts list"
+            f"{text}: must be SUBJECT/RULE or SUBJECT/RULE/PHASE as `phasewatch alerts list` shows it, or an alert_id"
         )
     return dict(zip(("subject", "rule", "phase"), parts, strict=False))
 

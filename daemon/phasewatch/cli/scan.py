@@ -18,6 +18,7 @@ from phasewatch.cli.outcome import InputError, problem_found, say
 from phasewatch.cli.progress import bar
 from phasewatch.cli.snippet import site_lines
 from phasewatch.cli.survey import PATIENT_S, Found, Tell, identify, present
+from phasewatch.cli.unreached import Unreached, mended
 from phasewatch.library import load_profile, profile_ids
 from phasewatch.meters.endpoint import Endpoint, Parity, parse_url
 from phasewatch.meters.profile import Profile
@@ -49,14 +50,18 @@ class Wishes:
 def scan_line(wishes: Wishes, *, as_json: bool) -> None:
     """Scan; exit status 1 if nothing answered. Raises: InputError."""
     profiles = every_profile()
-    found = found_on(wishes, profiles)
+    found, why = [], f"nothing answered at {wishes.url}; try other units, a longer --timeout, or another framing"
+    try:
+        found = found_on(wishes, profiles)
+    except Unreached as error:
+        why = str(error)
     site = "\n".join(site_lines(found, profiles)) + "\n" if found else None
     if as_json:
         typer.echo(json.dumps({"found": [_entry(one) for one in found], "site": site}, indent=2))
     elif site is not None:
         _show(found, site)
     if site is None:
-        say(f"nothing answered at {wishes.url}; try other units, a longer --timeout, or another framing")
+        say(why)
         problem_found()
 
 
@@ -66,12 +71,17 @@ def every_profile(overrides: Path | None = None) -> dict[str, Profile]:
 
 
 def found_on(wishes: Wishes, profiles: Mapping[str, Profile]) -> list[Found]:
-    """Return what answers on a line, and say what hindered; Ctrl-C ends it with what is found. Raises: InputError."""
+    """Return what answers on a line, and say what hindered; Ctrl-C ends it with what is found.
+
+    Raises: InputError; Unreached where nobody could be asked.
+    """
     lines, unit_ids = endpoints(wishes), units(wishes.units)
     usual_s = SERIAL_TIMEOUT_S if lines[0].serial_line else NETWORK_TIMEOUT_S
     search = _Search(lines, unit_ids, profiles, usual_s if wishes.timeout_s is None else wishes.timeout_s)
     if asyncio.run(_until_interrupted(search)):
         say("stopped; what was found so far:")
+    elif search.unreached is not None:
+        raise Unreached(search.unreached)
     for line in search.troubles:
         say(line)
     return search.found
@@ -127,9 +137,18 @@ class _Search:
         self._lines, self._unit_ids, self._profiles, self._timeout_s = lines, unit_ids, profiles, timeout_s
         self._progress = bar()
         self._task = self._progress.add_task("", total=len(lines) * len(unit_ids))
-        self._given_up: set[str] = set()
+        self._given_up: dict[str, str] = {}
+        """URL -> why."""
         self.found: list[Found] = []
         self.troubles: list[str] = []
+
+    @property
+    def unreached(self) -> str | None:
+        """Why nobody could be asked, with the mend; None: somebody could."""
+        if self.found or any(endpoint.url not in self._given_up for endpoint in self._lines):
+            return None
+        first = self._lines[0]
+        return mended(self._given_up[first.url], first)
 
     async def run(self) -> None:
         with self._progress:
@@ -139,7 +158,7 @@ class _Search:
             # has answered, the others are asked there only.
             speaking = {one.url for one in self.found} or {endpoint.url for endpoint in self._lines}
             for endpoint in self._lines:
-                if endpoint.url in speaking - self._given_up:
+                if endpoint.url in speaking - self._given_up.keys():
                     await self._meet(endpoint, 4)
             for endpoint in self._lines:
                 await self._look(endpoint)
@@ -160,7 +179,7 @@ class _Search:
             trouble = await present(bus, silent, meet, self._telling(endpoint), function_code)
             if trouble is not None:
                 self.troubles.append(trouble)
-                self._given_up.add(endpoint.url)
+                self._given_up[endpoint.url] = trouble
             elif endpoint.serial_line:
                 await asyncio.sleep(LATE_S)
             heard = bus.counts.late_replies.keys() | bus.counts.foreign_replies.keys()

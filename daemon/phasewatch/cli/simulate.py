@@ -64,6 +64,8 @@ async def _serve(listen: str, units: Mapping[int, Unit], line_faults: LineFaults
 
 def read_scenario(path: Path) -> Scenario:
     """Read a scenario file. Raises: InputError naming the place."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(f"{path}: is no regular file; give the path of a scenario")
     try:
         return parse_scenario(path.read_text(encoding="utf-8"), str(path))
     except ScenarioError as error:

@@ -85,18 +85,20 @@ async def present(
     function_code: int = PRESENCE.function_code,
 ) -> str | None:
     """Hand on each unit that answers; return why the line was given up, None when it was not."""
-    lost = 0
+    asked = lost = 0
+    why = ""
     for unit_id in unit_ids:
+        asked += 1
         try:
             if await answers(bus, unit_id, function_code):
                 meet(unit_id)
             lost = 0
         except LinkDown as error:
-            lost += 1
+            lost, why = lost + 1, str(error)
             if lost == LOST_IN_A_ROW:
-                return str(error)
+                return why
         tell(f"unit {unit_id}")
-    return None
+    return why if asked and lost == asked else None
 
 
 class Reader:

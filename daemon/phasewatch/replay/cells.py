@@ -45,7 +45,7 @@ class Cells:
         """Return what the row says."""
         cells = self._pick(row)
         try:
-            numbers = tuple(map(float, _with_points(cells) if self._decimal_comma else cells))
+            numbers = tuple(map(float, with_points(cells) if self._decimal_comma else cells))
         except ValueError:
             return self._one_by_one(line, cells)
         for low, number, high in zip(self._lows, numbers, self._highs, strict=True):
@@ -70,13 +70,13 @@ class Cells:
         if text.casefold() in _BLANK:
             return None, "empty"
         try:
-            number = float(_with_points((text,))[0] if self._decimal_comma else text)
+            number = float(with_points((text,))[0] if self._decimal_comma else text)
         except ValueError:
             return None, "not a number"
         return (number, "") if low <= number <= high else (None, "implausible")
 
 
-def _with_points(cells: Sequence[str]) -> Sequence[str]:
+def with_points(cells: Sequence[str]) -> Sequence[str]:
     """Return cells with decimal points. Raises: ValueError where a point may part thousands."""
     joined = "\t".join(cells)
     if "." in joined:

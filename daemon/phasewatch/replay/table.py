@@ -1,36 +1,22 @@
-"""Reads a recording: encoding, delimiter, header and time format are told from its beginning, then it streams."""
+"""Reads a recording: columns and time format are told from its beginning, then it streams."""
 
-import csv
-import gzip
-import io
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TextIO, TypeVar, cast
+from typing import Final
 
 from phasewatch.replay.findings import Findings, RecordingError
+from phasewatch.replay.grid import Grid, Numbered, fits, grid
 from phasewatch.replay.header import Columns, columns_of
 from phasewatch.replay.order import Row, median_step_s, newest_first
 from phasewatch.replay.stamps import Format, formats_of, mixed, strptime_format, told_format
 from phasewatch.replay.zones import in_utc
 
-if TYPE_CHECKING:
-    import _csv
-
-T = TypeVar("T")
-
 SNIFFED_ROWS: Final = 1000
 """Rows from which formats and the interval are told."""
-LONGEST_LINE: Final = 65_536
-"""Characters; no row of readings is longer."""
-_BYTE_ORDER_MARKS: Final = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-
-Numbered = tuple[int, list[str]]
-"""Line of the file, cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,51 +48,17 @@ class Table:
 @contextmanager
 def opened(path: Path, layout: Layout, findings: Findings) -> Iterator[Table]:
     """Open a recording. Raises: RecordingError, also while its rows are read."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise RecordingError(f"cannot be read: {error.strerror}") from error
-    with file:
-        size = path.stat().st_size
-        plain = cast("BinaryIO", gzip.GzipFile(fileobj=file)) if path.suffix == ".gz" else file
-        text = _reading(lambda: _text(plain))
-        yield _table(text, layout, findings, lambda: file.tell() / size if size else 1.0)
+    with grid(path) as cells:
+        yield _table(cells, layout, findings)
 
 
-def _reading(read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise RecordingError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _text(file: BinaryIO) -> TextIO:
-    """Return the text of a file; what its encoding cannot say becomes a mark that no number holds."""
-    buffered = io.BufferedReader(cast("io.RawIOBase", file)) if not isinstance(file, io.BufferedReader) else file
-    begin = buffered.peek(LONGEST_LINE)[:LONGEST_LINE]
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if begin.startswith(mark)), None)
-    return io.TextIOWrapper(buffered, encoding or _guessed(begin), errors="replace", newline="")
-
-
-def _guessed(begin: bytes) -> str:
-    try:
-        begin.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return "utf-8" if error.start > len(begin) - 4 else "cp1252"
-    return "utf-8"
-
-
-def _table(text: TextIO, layout: Layout, findings: Findings, position: Callable[[], float]) -> Table:
-    lines = _lines(text)
-    before, first_line, delimiter = _first_line(lines)
-    reader = csv.reader(chain((first_line,), lines), delimiter=delimiter, strict=True)
-    header = _without_tail(next(_numbered(before, reader))[1])
-    rows = _numbered(before, reader)
+def _table(grid: Grid, layout: Layout, findings: Findings) -> Table:
+    header, rows = grid.header, grid.rows
     sample = list(islice(rows, SNIFFED_ROWS))
     if not sample:
         raise RecordingError("holds no rows below its header")
     columns = columns_of(header, [cells for _, cells in sample], layout.renamed, layout.time)
-    whole = [(line, cells) for line, cells in sample if _fits(cells, columns.width)]
+    whole = [(line, cells) for line, cells in sample if fits(cells, columns.width)]
     if not whole:
         line, cells = sample[0]
         raise RecordingError(
@@ -123,7 +75,7 @@ def _table(text: TextIO, layout: Layout, findings: Findings, position: Callable[
         first=[cells for _, cells in whole],
         interval_s=median_step_s(moments),
         rows=_rows(chain(sample, rows), columns.width, stamps, findings),
-        position=position,
+        position=grid.position,
     )
 
 
@@ -134,51 +86,10 @@ def _moments(stamps: "Stamps", rows: Iterable[Numbered]) -> Iterator[datetime]:
             yield utc(stamps.text(cells))
 
 
-def _numbered(before: int, reader: "_csv.Reader") -> Iterator[Numbered]:
-    """Yield the rows that are not blank."""
-    try:
-        for cells in reader:
-            if cells:
-                yield before + reader.line_num, cells
-    except csv.Error as error:
-        raise RecordingError(f"line {before + reader.line_num}: cannot be read as CSV: {error}") from error
-
-
-def _lines(text: TextIO) -> Iterator[str]:
-    while line := _reading(lambda: text.readline(LONGEST_LINE)):
-        if len(line) == LONGEST_LINE:
-            raise RecordingError(f"a line is longer than {LONGEST_LINE} characters: this is no table of readings")
-        if "\0" in line:
-            raise RecordingError("holds NUL bytes: the file is damaged, or no text")
-        yield line
-
-
-def _first_line(lines: Iterator[str]) -> tuple[int, str, str]:
-    """Return the lines passed over, the header line and the delimiter."""
-    told = None
-    for passed, line in enumerate(lines):
-        if line.startswith("sep=") and len(line.strip()) >= 5:
-            told = line[4]
-        elif line.strip() and not line.startswith("#"):
-            return passed, line, told or next((mark for mark in "\t;" if mark in line), ",")
-    raise RecordingError("is empty; it needs a header and rows")
-
-
-def _without_tail(header: list[str]) -> list[str]:
-    while header and not header[-1].strip():
-        header.pop()
-    return header
-
-
-def _fits(cells: Sequence[str], width: int) -> bool:
-    """Return whether a row is whole: one that is cut off may end in half a number."""
-    return len(cells) == width or (len(cells) > width and not any(cell.strip() for cell in cells[width:]))
-
-
 def _rows(numbered: Iterable[Numbered], width: int, stamps: "Stamps", findings: Findings) -> Iterator[Row]:
     utc, text_of = stamps.reader(), stamps.text
     for line, cells in numbered:
-        if len(cells) != width and not _fits(cells, width):
+        if len(cells) != width and not fits(cells, width):
             findings.add("rows of another length than the header, dropped", line, f"{len(cells)} cells")
             continue
         text = text_of(cells)

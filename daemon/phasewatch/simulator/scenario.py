@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from yaml.reader import ReaderError
 
 from phasewatch.meters.quantities import PHASES
 from phasewatch.simulator.feeder import OPEN, PARAMETERS, SMALLEST_OHM, Feeder
@@ -137,9 +138,17 @@ def parse_scenario(text: str, source: str = "scenario") -> Scenario:
     Raises: ScenarioError if it cannot be played.
     """
     try:
-        return Scenario.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"{source}: not YAML: {error}") from error
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = "" if error.problem_mark is None else f"{error.problem_mark.line + 1}:"
+        raise ScenarioError(f"{source}:{line} not YAML: {error.problem or error.context}") from error
+    except ReaderError as error:
+        place = f"{source}:{text.count(chr(10), 0, error.position) + 1}"
+        raise ScenarioError(f"{place}: not YAML: holds a control character; delete it") from error
+    if not isinstance(content, dict):
+        raise ScenarioError(f"{source}: holds no keys such as name, length_s and steps; see config/scenarios/demo.yaml")
+    try:
+        return Scenario.model_validate(content)
     except ValidationError as error:
         raise ScenarioError("\n".join(f"{source}: {problem}" for problem in _problems(error))) from error
 
