@@ -1,8 +1,9 @@
 """How commands end: 0 did its work, 1 found a problem it looks for, 2 wrong usage or input."""
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
 import typer
@@ -26,8 +27,16 @@ def reporting_errors() -> Iterator[None]:
         say(str(error))
         raise typer.Exit(WRONG_INPUT) from None
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone: nobody is left to tell
+        _let_go_of_output()
         raise typer.Exit(0) from None
+
+
+def _let_go_of_output() -> None:
+    """Send what is still buffered nowhere: whoever read it has gone, and to fail over it at the end is no news."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def say(text: str) -> None:
