@@ -87,10 +87,14 @@ class Bookkeeper:
         """Keep the newest moment of a point, in case that something is raised within the next minute."""
         if point.reading is None or point.diagnosis is None:
             return
-        shifts = {name: NUMBERS[name](point.diagnosis) for name in SHIFTS}
-        values = {**point.reading.values, **{name: value for name, value in shifts.items() if value is not None}}
+        values = dict(point.reading.values)
+        for name in SHIFTS:
+            shift_v = NUMBERS[name](point.diagnosis)
+            if shift_v is not None:
+                values[name] = shift_v
         self._recorder.reading(point.name, point.reading.monotonic_s, values)
-        self._history.reading(point.name, point.reading.monotonic_s, values)
+        if self._running.loaded.site.web is not None:  # trends take as much memory as all else of a point
+            self._history.reading(point.name, point.reading.monotonic_s, values)
 
     def _witness(self, event: Event, now_s: float) -> None:
         watch, subject = self._running.watch, event.key.subject

@@ -45,7 +45,9 @@ PHASE_SPREAD_S: Final = 5.0
 TURN_LATE_S: Final = 30.0
 """A bus or delivery that made no progress for this long is stuck: the watchdog is not fed."""
 TURN_S: Final = 1.0
-"""Between two looks at commands, timers and the daemon itself."""
+"""Between two looks at timers and the daemon itself."""
+LOAD_BEATS: Final = 5
+"""Each bus is judged at every fifth of these looks, by turns."""
 STOP_S: Final = 5.0
 """Delivery may go on for so long at the stop."""
 
@@ -92,7 +94,7 @@ class Service:
         self._books = Bookkeeper(self.running, self._envelope, now_s, self._history, self._broadcast)
         self._books.retire(gone, watch.retire(gone, started, now_s, records), watch, now_s)
         self.operations = Operations(self.running, self._books, self._clock, self._history, self._announcer.greet)
-        self._turned, self._status_due_s = (-1, now_s), now_s
+        self._turned, self._status_due_s, self._beats = (-1, now_s), now_s, 0
         self._reload_asked = asyncio.Event()
         self._bus_tasks: dict[str, asyncio.Task[None]] = {}
         self.running.pollers = self._pollers(loaded, {})
@@ -134,13 +136,10 @@ class Service:
         self._start_polling()
         self.delivery.arrived = partial(wake, asyncio.get_running_loop(), self.operations.take_commands)
         self.operations.take_commands()
-        more = routes(self.operations, self._broadcast)
-        server = server_of(self.operations, self.running.loaded.site, os.environ, more)
+        pages = routes(self.operations, self._broadcast)
+        server = server_of(self.operations, self.running.loaded.site, os.environ, pages)
         await server.start()
-        own = [
-            asyncio.create_task(self._beat(server), name="heartbeat"),
-            asyncio.create_task(self._get_ready(), name="ready"),
-        ]
+        own = [asyncio.create_task(work) for work in (self._beat(server), self._get_ready())]
         try:
             await self._until(stop, own)
         finally:
@@ -204,7 +203,8 @@ class Service:
     def _turn(self, now_s: float) -> None:
         watch, now = self.watch, self._clock.now()
         events = [*watch.tick(now, now_s), *watch.health(health(self.running, now_s), now)]
-        for poller in self.pollers:
+        self._beats += 1
+        for poller in self.pollers[self._beats % LOAD_BEATS :: LOAD_BEATS]:
             events += watch.load(poller.name, poller.polls, poller.overruns, now, now_s)
         self._books.commit(events, now_s)
         self._books.turn(watch, now, now_s)
