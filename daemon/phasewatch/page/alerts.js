@@ -12,7 +12,8 @@ let siteName = "phasewatch";
 const keyOf = (alert) => alert.alert_id.replace(/-\d+$/, "");
 const standing = (alert) => alert.state !== "cleared";
 const shelved = (alert) => Boolean(alert.shelved_until) && new Date(alert.shelved_until) > new Date();
-const setAside = (alert) => shelved(alert) || Boolean(alert.suppressed_by);
+// A lost meter explains that there is no data, not the fault that stood before: that one stays in view.
+const setAside = (alert) => shelved(alert) || (Boolean(alert.suppressed_by) && alert.state !== "unknown");
 
 on("hello", (whole) => {
   siteName = whole.status.site;

@@ -58,7 +58,9 @@ function known(name) {
 
 function takeState(state) {
   const point = known(state.point);
+  const volts = ["l1", "l2", "l3"].map((phase) => state.readings?.[`voltage_${phase}_n`]).filter(Number.isFinite);
   const line = { quality: state.quality ?? null, verdict: state.verdict, severity: state.picture?.severity ?? null };
+  if (volts.length) Object.assign(line, { low_v: Math.round(Math.min(...volts)), high_v: Math.round(Math.max(...volts)) });
   Object.assign(point, { state, stateAt: performance.now(), brief: { ...point.brief, ...line } });
   const element = elementOf(state.point);
   if (element) showState(element, point);
