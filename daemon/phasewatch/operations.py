@@ -6,11 +6,10 @@ import logging
 import queue
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC
-from phasewatch.adapters.messages import encode
+from phasewatch.adapters.messages import decode, encode
 from phasewatch.adapters.metrics import Measures
 from phasewatch.adapters.mqtt import Arrived
 from phasewatch.alerts.command import Answer, CommandError, parse, refusal
@@ -26,8 +25,6 @@ from phasewatch.showing import Showing
 
 MOST_BYTES: Final = 64 * 1024
 """Of a command."""
-MOST_SHOWN: Final = 40
-"""Characters of a verb that is none."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,13 +68,15 @@ class Operations(Showing):
 
     def operate(self, verb: str, body: object) -> dict[str, Any]:
         """Do a command; return the reply as published."""
-        at = self._clock.now()
         try:
             answer = self._do(verb, body)
         except CommandError as error:
-            answer = _refused(verb, body, error)
-        site = self._running.loaded.site.site
-        return {"schema": "phasewatch.reply/1", "site": site, "at": stamp(at), **answer.payload()}
+            answer = refusal(verb, body, error)
+        return self._reply(answer)
+
+    def _reply(self, answer: Answer) -> dict[str, Any]:
+        site, at = self._running.loaded.site.site, stamp(self._clock.now())
+        return {"schema": "phasewatch.reply/1", "site": site, "at": at, **answer.payload()}
 
     def _do(self, verb: str, body: object) -> Answer:
         at, now_s = self._clock.now(), self._clock.monotonic_s()
@@ -113,19 +112,11 @@ class Operations(Showing):
         self._running.delivery.say(REPLY.address(site=site), encode(reply))
 
     def _answer(self, verb: str, arrived: Arrived) -> dict[str, Any]:
-        body: object = None
         try:
             body = _body(arrived)
         except CommandError as error:
-            answer = _refused(verb, body, error).payload()
-            at, site = stamp(self._clock.now()), self._running.loaded.site.site
-            return {"schema": "phasewatch.reply/1", "site": site, "at": at, **answer}
+            return self._reply(refusal(verb, None, error))
         return self.operate(verb, body)
-
-
-def _refused(verb: str, body: object, error: CommandError) -> Answer:
-    """Return the answer to what was not done; a verb that is none is told as it was written, as far as it can be."""
-    return replace(refusal(verb, body, error), verb=ascii(verb)[1:-1][:MOST_SHOWN])
 
 
 def _body(arrived: Arrived) -> object:
@@ -135,13 +126,9 @@ def _body(arrived: Arrived) -> object:
     if len(arrived.payload) > MOST_BYTES:
         raise CommandError(f"body: more than {MOST_BYTES} bytes")
     try:
-        body: object = json.loads(arrived.payload, parse_constant=_no_number)
+        body: object = decode(arrived.payload)
     except RecursionError:
         raise CommandError("body: nested too deep") from None
     except ValueError as error:
         raise CommandError(f"body: is no JSON: {' '.join(str(error).split())[:200]}") from None
     return body
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number in JSON")

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,25 @@ def encode(payload: Mapping[str, Any]) -> bytes:
         return _dump(payload)
     except (ValueError, TypeError):
         return _dump(_finite(payload))
+
+
+def decode(raw: bytes) -> Any:
+    """Return what JSON of somebody else says.
+
+    Raises: ValueError for what is no JSON, or a number that is none; RecursionError when it is nested too deep.
+    """
+    return json.loads(raw, parse_constant=_no_number, parse_float=_finite_number)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite_number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
 
 
 def _dump(value: Any) -> bytes:

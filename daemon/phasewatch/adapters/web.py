@@ -8,10 +8,9 @@ import asyncio
 import hmac
 import ipaddress
 import json
-import math
 import pwd
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -23,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from phasewatch.adapters.http_connection import Peer
-from phasewatch.adapters.messages import encode
+from phasewatch.adapters.messages import decode, encode
 from phasewatch.adapters.metrics import CONTENT_TYPE, Measures, expose
 from phasewatch.alerts.command import VERBS
 
@@ -231,7 +230,7 @@ async def _body(request: Request) -> dict[str, Any]:
     except ClientDisconnect:
         raise HTTPException(400, "body: cut short") from None
     try:
-        content = json.loads(raw or b"{}", parse_constant=_no_number, parse_float=_finite)
+        content = decode(bytes(raw) or b"{}")
         json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text
     except RecursionError:
         raise HTTPException(400, "body: nested too deep") from None
@@ -240,17 +239,6 @@ async def _body(request: Request) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise HTTPException(400, 'body: must be a JSON object, as {"subject": "main", "rule": "voltage_dip"}')
     return content
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number in JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is too large a number")
-    return value
 
 
 _NOT_KEPT: Final = {"cache-control": "no-store"}

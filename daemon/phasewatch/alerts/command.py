@@ -14,6 +14,8 @@ VERBS: Final[tuple[Verb, ...]] = ("acknowledge", "shelve", "unshelve", "resync",
 
 MOST_CHARACTERS: Final = 200
 """Of any text in a command."""
+MOST_SHOWN: Final = 40
+"""Of something hostile that is quoted."""
 LONGEST: Final = timedelta(days=7)
 """Nothing is shelved or acknowledged with an end that lies further ahead."""
 
@@ -81,7 +83,8 @@ def refusal(verb: str, body: object, error: CommandError) -> Answer:
     """Return the answer to a body that could not be read; it carries the request if that much could be read."""
     request = body.get("request") if isinstance(body, Mapping) else None
     readable = isinstance(request, str) and len(request) <= MOST_CHARACTERS and not _hidden(request)
-    return Answer(request if readable else None, verb if verb in VERBS else _shown(verb), ok=False, error=str(error))
+    # A verb that is none is told as it was written, as far as that can be shown.
+    return Answer(request if readable else None, ascii(verb)[1:-1][:MOST_SHOWN], ok=False, error=str(error))
 
 
 def parse(verb: str, body: object, at: datetime) -> Command:
@@ -171,7 +174,7 @@ def _hidden(text: str) -> bool:
 def _shown(name: object) -> str:
     """Return something hostile so that it fits into a line."""
     text = ascii(name)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 
 def _type(value: object) -> str:

@@ -105,11 +105,6 @@ class Server:
         """Stop."""
         await self.stop()
 
-    async def serve_forever(self) -> None:
-        """Serve until cancelled."""
-        async with self:
-            await asyncio.Event().wait()
-
     async def _open_tcp(self) -> None:
         host, port = _address(self.url)
         listener = await asyncio.start_server(self._accept, host, port)
