@@ -83,17 +83,21 @@ class Scene:
         self.poller = BusPoller("board", self.line, plans, self.heard, TurnedClock())
 
     async def run(self, *parts: float | Callable[[], object]) -> "Scene":
-        """Poll; a number lets so many seconds pass, a callable does something in between."""
-        task = asyncio.create_task(self.poller.run())
-        for part in parts:
-            if callable(part):
-                part()
-            else:
-                await asyncio.sleep(part)
-                assert not task.done()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await poll(self.poller, *parts)
         return self
+
+
+async def poll(poller: BusPoller, *parts: float | Callable[[], object]) -> None:
+    """Poll; a number lets so many seconds pass, a callable does something in between."""
+    task = asyncio.create_task(poller.run())
+    for part in parts:
+        if callable(part):
+            part()
+        else:
+            await asyncio.sleep(part)
+            assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def played(*parts: Callable[[Scene], object] | float, **keys: Any) -> Scene:

@@ -30,7 +30,7 @@ from tests.cli.program import (
     started,
 )
 from tests.modbus_server import Asked, ScriptedMeter, listening
-from tests.polled import Heard, Timed
+from tests.polled import Heard, Timed, poll
 from tests.service.site import HEALTHY, bus, meter, site
 from tests.service.turned_time import TurnedClock, run_turned
 
@@ -51,15 +51,7 @@ class Scene:
         self.poller = BusPoller("board", self.line, [(plan, 0.0)], self.heard, TurnedClock())
 
     async def run(self, *parts: float | Callable[[], object]) -> "Scene":
-        task = asyncio.create_task(self.poller.run())
-        for part in parts:
-            if callable(part):
-                part()
-            else:
-                await asyncio.sleep(part)
-                assert not task.done()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await poll(self.poller, *parts)
         return self
 
 

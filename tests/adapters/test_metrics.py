@@ -1,7 +1,5 @@
 """The text that Prometheus scrapes."""
 
-import os
-import shutil
 import subprocess
 from dataclasses import replace
 from typing import Any
@@ -12,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from phasewatch.adapters.messages import LATENCY_BOUNDS_S, DeliveryStatus, Latency
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures, expose
 from phasewatch.adapters.modbus_counts import LineCounts
+from tests.peers.program import program
 from tests.served import MEASURES
 
 BARE = Measures("1.2.3", "plant", DeliveryStatus(), clock_synchronised=False)
@@ -81,10 +80,7 @@ def test_two_scrapes_share_nothing() -> None:
 
 @pytest.mark.peer
 def test_promtool_has_nothing_to_complain_of() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        reason = "promtool is not installed: apt-get install prometheus"
-        (pytest.fail if os.environ.get("PHASEWATCH_REQUIRE_PEERS") else pytest.skip)(reason)
+    promtool = program("promtool", "prometheus")
     full = replace(MEASURES, lines={"board": LineCounts()})
-    done = subprocess.run([str(promtool), "check", "metrics"], input=expose(full), capture_output=True, check=False)
+    done = subprocess.run([promtool, "check", "metrics"], input=expose(full), capture_output=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")

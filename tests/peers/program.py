@@ -14,9 +14,13 @@ def program(name: str, package: str) -> str:
     """Return the path of a program."""
     found = shutil.which(name)
     if found is None:
-        reason = f"{name} is not installed: apt-get install {package}"
-        (pytest.fail if os.environ.get("PHASEWATCH_REQUIRE_PEERS") else pytest.skip)(reason)
+        absent(f"{name} is not installed: apt-get install {package}")
     return str(found)
+
+
+def absent(reason: str) -> None:
+    """Skip a test for want of a program, or fail it where peers are required."""
+    (pytest.fail if os.environ.get("PHASEWATCH_REQUIRE_PEERS") else pytest.skip)(reason)
 
 
 class Started:

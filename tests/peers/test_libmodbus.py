@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import select
-import shutil
 import subprocess
 import tty
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ from phasewatch.library import load_profile
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.simulator.server import Server
 from phasewatch.simulator.unit import Fault, Unit
+from tests.peers.program import absent, program
 
 pytestmark = pytest.mark.peer
 
@@ -28,33 +28,21 @@ SHOWN = {"voltage_l1_n": 230.5, "voltage_l2_n": 231.25, "voltage_l3_n": 229.75}
 UNITS = {unit_id: Unit(SDM630, lambda: SHOWN) for unit_id in (1, 2)}
 
 
-def needed(program: str, package: str) -> str:
-    """Return the path of a program; without it skip, or fail where the peers are required."""
-    found = shutil.which(program)
-    if found is None:
-        _absent(f"{program} is not installed: apt-get install {package}")
-    return str(found)
-
-
-def _absent(reason: str) -> None:
-    (pytest.fail if os.environ.get("PHASEWATCH_REQUIRE_PEERS") else pytest.skip)(reason)
-
-
 @pytest.fixture(scope="session")
 def mbpoll() -> str:
-    return needed("mbpoll", "mbpoll")
+    return program("mbpoll", "mbpoll")
 
 
 @pytest.fixture(scope="session")
 def meter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compile the meter."""
-    compiler, program = needed("gcc", "gcc libc6-dev"), tmp_path_factory.mktemp("peers") / "meter"
+    compiler, made_meter = program("gcc", "gcc libc6-dev"), tmp_path_factory.mktemp("peers") / "meter"
     if not any(Path(place, "modbus/modbus.h").exists() for place in ("/usr/include", "/usr/local/include")):
-        _absent("libmodbus is not installed: apt-get install libmodbus-dev")
-    made = [compiler, "-Wall", "-Wextra", "-Werror", "-O1", "-o", str(program), str(SOURCE), "-lmodbus"]
+        absent("libmodbus is not installed: apt-get install libmodbus-dev")
+    made = [compiler, "-Wall", "-Wextra", "-Werror", "-O1", "-o", str(made_meter), str(SOURCE), "-lmodbus"]
     done = subprocess.run(made, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return program
+    return made_meter
 
 
 async def polled(mbpoll: str, server: Server, *options: str) -> tuple[int, str]:
