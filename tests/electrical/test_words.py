@@ -10,8 +10,7 @@ from phasewatch.electrical.supply import Supply
 from phasewatch.electrical.verdict import Diagnosis, Verdict, diagnose
 from phasewatch.electrical.words import Explained, explain, readings, volts
 from phasewatch.library import load_messages
-from phasewatch.meters.agreement import Contradiction
-from phasewatch.meters.measuring_point import APART, CONTRADICTED, NOT_STEADY, SILENT
+from phasewatch.meters.measuring_point import APART, CONTRADICTED, NOT_STEADY, SILENT, Contradiction
 from phasewatch.meters.quantities import LL, LN, LPE, NPE
 from tests.acceptance import A2, A3, A6, CASES, SEED, Case, thrice
 

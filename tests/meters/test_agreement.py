@@ -7,10 +7,18 @@ from pathlib import Path
 import pytest
 
 from phasewatch.cli.simulate import read_scenario
+from phasewatch.commissioning.plausibility import at_point
 from phasewatch.library import config_directory, load_profile
-from phasewatch.meters.agreement import Contradiction, Said, contradiction
-from phasewatch.meters.leads import at_point
-from phasewatch.meters.measuring_point import CONTRADICTED, NOT_STEADY, Joined, MeasuringPoint, Member
+from phasewatch.meters.measuring_point import (
+    CONTRADICTED,
+    NOT_STEADY,
+    Contradiction,
+    Joined,
+    MeasuringPoint,
+    Member,
+    PointReadings,
+    contradiction,
+)
 from phasewatch.meters.quantities import LL, LN, LPE
 from phasewatch.simulator.feeder import solve
 from phasewatch.simulator.meter import Meter, drawn_gains
@@ -78,5 +86,5 @@ def test_meters_of_their_class_on_one_board_never_contradict_each_other_whatever
         said = []
         for member in (Member("main"), Member("earth", "neutral_on_pe")):
             meter = Meter(profile, member.wiring, drawn_gains(profile, chance))
-            said.append(Said(member.meter, 0.5, at_point(member, meter.readings(board))))
+            said.append(PointReadings(member.meter, 0.5, at_point(member, meter.readings(board))))
         assert contradiction(said, 2 * 0.015 * 230.0) is None

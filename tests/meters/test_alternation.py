@@ -2,7 +2,7 @@
 
 import pytest
 
-from phasewatch.meters.alternation import alternates
+from phasewatch.commissioning.plausibility import alternates
 
 TWO = [230.0, 237.1, 230.1, 237.0, 237.1, 230.0, 237.0, 230.1, 230.0, 237.0]
 

@@ -12,9 +12,9 @@ from phasewatch.assembly import MeterPlan, meter_plan, point_names, poll_ms
 from phasewatch.cli.examined import BusSeen, Kind, MeterSeen, PointSeen, Trial
 from phasewatch.cli.judging import SAME, Values, judge, point_seen
 from phasewatch.cli.survey import GATEWAY_REFUSALS, answers, present
+from phasewatch.commissioning.plausibility import alternates
 from phasewatch.connections import open_real_bus
 from phasewatch.library import LoadedSite
-from phasewatch.meters.alternation import alternates
 from phasewatch.meters.decode import by_address
 from phasewatch.meters.endpoint import Endpoint, Framing, Parity
 from phasewatch.meters.quantities import LN

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from phasewatch.adapters.modbus import LineCounts
-from phasewatch.meters.misread import Misreading
+from phasewatch.commissioning.plausibility import Misreading
 
 Kind = Literal["words", "refused", "silent", "damaged", "foreign", "babble", "lost", "unreachable"]
 """What came of one request."""

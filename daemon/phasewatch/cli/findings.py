@@ -5,7 +5,7 @@ from typing import Final
 
 from phasewatch.cli.examined import BusSeen, Finding, MeterSeen, PointSeen
 from phasewatch.cli.line_findings import is_late, line_findings
-from phasewatch.meters.misread import Misreading
+from phasewatch.commissioning.plausibility import Misreading
 
 OFTEN: Final = 0.15
 """Share of requests without an answer from which a meter cannot follow."""

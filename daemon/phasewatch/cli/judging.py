@@ -7,13 +7,18 @@ from phasewatch.adapters.modbus import Bus
 from phasewatch.assembly import MeterPlan
 from phasewatch.cli.examined import MeterSeen, PointSeen
 from phasewatch.cli.survey import Found, Reader, identify
+from phasewatch.commissioning.plausibility import (
+    PLAUSIBLE_HZ,
+    Misreading,
+    at_point,
+    likeness,
+    misreadings,
+    swapped_phases,
+)
 from phasewatch.electrical.supply import likelier_nominal_v
 from phasewatch.library import LoadedSite, load_profile, profile_ids
 from phasewatch.meters.decode import ProfileError
-from phasewatch.meters.leads import at_point, swapped_phases
-from phasewatch.meters.likeness import PLAUSIBLE_HZ, likeness
 from phasewatch.meters.measuring_point import Member
-from phasewatch.meters.misread import Misreading, misreadings
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import FREQUENCY, LN
 from phasewatch.settings import MeterSettings

@@ -11,8 +11,8 @@ import typer
 from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.probe import Poll, poll_site
 from phasewatch.library import LoadedSite, load_site
+from phasewatch.meters.examples import example_lines, seen_example
 from phasewatch.meters.profile import Example, Profile
-from phasewatch.meters.seen import example_lines, seen_example
 from phasewatch.settings import MeterSettings
 
 

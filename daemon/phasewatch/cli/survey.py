@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from phasewatch.adapters.modbus import BadReply, Bus, BusError, LinkDown, Refused
+from phasewatch.commissioning.plausibility import MANY_V, Likeness, likeness, ranked
 from phasewatch.meters.decode import Decoder, by_address
-from phasewatch.meters.likeness import MANY_V, Likeness, likeness, ranked
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import FREQUENCY, LN
 from phasewatch.meters.readplan import Request, plan, serial_cost

@@ -12,7 +12,7 @@ from phasewatch.electrical.look import History, Look
 from phasewatch.electrical.severity import Severity, severity_of
 from phasewatch.electrical.signatures import applicable
 from phasewatch.electrical.supply import Supply
-from phasewatch.meters.agreement import Contradiction
+from phasewatch.meters.measuring_point import Contradiction
 from phasewatch.meters.quantities import CURRENTS, PHASES, phase_name
 
 U2_FLOOR: Final = 0.003
