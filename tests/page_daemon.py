@@ -9,10 +9,9 @@ from phasewatch.adapters.broadcast import Broadcast
 from phasewatch.adapters.page import routes
 from phasewatch.adapters.page_daemon import slim
 from phasewatch.drawing.limits import Limits
-from phasewatch.electrical.numbers import numbers
+from phasewatch.electrical.diagnosis import diagnose, numbers
+from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import diagnose
-from phasewatch.electrical.words import Messages, explain
 from phasewatch.history import History, Span
 from phasewatch.library import load_messages
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 from phasewatch.alerts.command import MOST_CHARACTERS, Answer, CommandError, parse
 from phasewatch.alerts.daemon_watch import TEST
 from phasewatch.alerts.event import SCHEMA, Transition
-from phasewatch.electrical.explanations import EXPLANATIONS
-from phasewatch.electrical.numbers import NUMBERS
+from phasewatch.electrical.causes import EXPLANATIONS
+from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.electrical.severity import Severity
 from phasewatch.library import LibraryError
 from phasewatch.library.schemas import SCHEMAS, schema

@@ -19,7 +19,7 @@ from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.alerts.retiring import FORGOTTEN
 from phasewatch.alerts.watch import Watch
 from phasewatch.assembly import LEARNED, SEEN_LIVE
-from phasewatch.electrical.numbers import NUMBERS
+from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.history import History
 from phasewatch.library.topics import ALERT, EVENT, PHASE_ALERT
 from phasewatch.running import Running

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from phasewatch.adapters.kernel import clock_synchronised
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures
 from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.electrical.numbers import NUMBERS
+from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.meters.quantities import UNITS
 from phasewatch.polling import KINDS
 from phasewatch.running import Running

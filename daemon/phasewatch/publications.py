@@ -9,9 +9,8 @@ from phasewatch.adapters.messages import DeliveryStatus
 from phasewatch.alerts.counts import Counts
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.electrical.numbers import joining, numbers
-from phasewatch.electrical.verdict import Diagnosis, diagnose
-from phasewatch.electrical.words import explain
+from phasewatch.electrical.diagnosis import Diagnosis, diagnose, joining, numbers
+from phasewatch.electrical.explanation import explain
 from phasewatch.library import LoadedSite
 from phasewatch.meters.reading import Reading
 from phasewatch.polling import BusPoller

@@ -8,7 +8,7 @@ from typing import Any, Final
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_watch import PointWatch
 from phasewatch.drawing.limits import Limits
-from phasewatch.electrical.words import Messages, explain
+from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.history import History, Span
 from phasewatch.library import load_messages
 from phasewatch.meters.quantities import LN

@@ -13,8 +13,8 @@ import pytest
 
 from phasewatch.adapters.entities import BY_PHASE, PICTURE, RULE_NEEDS
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
-from phasewatch.electrical.explanations import EXPLANATIONS
-from phasewatch.electrical.numbers import NUMBERS
+from phasewatch.electrical.causes import EXPLANATIONS
+from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.library import LoadedSite, profile_ids
 from phasewatch.library.schemas import schema
 from phasewatch.library.topics import DISCOVERY, kind_of

@@ -12,7 +12,7 @@ import pytest
 from phasewatch.adapters.assets import assets
 from phasewatch.adapters.page_charts import KINDS
 from phasewatch.adapters.page_daemon import ALERT_KEYS
-from phasewatch.electrical.explanations import EXPLANATIONS
+from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.meters.quantities import LN
 from tests.page_daemon import LEAKING, UNBALANCE, WORDS, FakePage, page_served
 from tests.served import asked

@@ -10,8 +10,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import diagnose
 from tests.bench.figure import Figure
 from tests.circuits import FAULTS, VIEWS, Maker, cases, expected, healthy, measured
 

@@ -7,10 +7,10 @@ minute by a class 0.5 meter. For each seed: the day of the alert, how loose the 
 import sys
 from collections.abc import Callable
 
+from phasewatch.electrical.diagnosis import Diagnosis, Verdict
 from phasewatch.electrical.geometry import draw
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import Diagnosis, Verdict
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.neutral_impedance import NeutralImpedance, Settings

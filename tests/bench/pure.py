@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from phasewatch.alerts.watch import Watch
 from phasewatch.assembly import MeterPlan, build_watch, meter_plan, supply_of
-from phasewatch.electrical.look import History
-from phasewatch.electrical.verdict import diagnose
+from phasewatch.electrical.diagnosis import diagnose
+from phasewatch.electrical.per_unit import History
 from phasewatch.library import LoadedSite, build_site
 from phasewatch.meters.decode import by_address
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint, Member

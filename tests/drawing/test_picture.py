@@ -12,9 +12,8 @@ from phasewatch.drawing.limits import Limits
 from phasewatch.drawing.picture import WIDTH, picture
 from phasewatch.drawing.places import IDEAL, ideal_centre, places
 from phasewatch.drawing.style import STYLE
-from phasewatch.electrical.numbers import numbers
+from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import diagnose
 from phasewatch.library import load_messages
 from phasewatch.meters.quantities import LN, VOLTAGES
 from tests.acceptance import CASES, SEED

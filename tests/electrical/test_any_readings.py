@@ -6,11 +6,11 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.electrical.explanations import EXPLANATIONS
+from phasewatch.electrical.causes import EXPLANATIONS
+from phasewatch.electrical.diagnosis import Diagnosis, diagnose
 from phasewatch.electrical.geometry import Picture
-from phasewatch.electrical.look import History
+from phasewatch.electrical.per_unit import History
 from phasewatch.electrical.supply import Supply, System
-from phasewatch.electrical.verdict import Diagnosis, diagnose
 from phasewatch.meters.quantities import CURRENTS, VOLTAGES
 from tests.acceptance import CASES
 

@@ -5,8 +5,8 @@ from itertools import islice
 
 import pytest
 
+from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import diagnose
 from tests.circuits import FAULTS, VIEWS, Maker, cases, expected, healthy, measured
 
 CLASS_PERCENT = 0.5

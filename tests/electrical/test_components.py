@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from phasewatch.electrical.components import deviation_percent, flatness, sequence_voltages, triangle_area
+from phasewatch.electrical.geometry import deviation_percent, flatness, sequence_voltages, triangle_area
 
 A = complex(-0.5, sqrt(3.0) / 2.0)
 

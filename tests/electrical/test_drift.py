@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.electrical.drift import ALARM, LEAST_BLOCKS, LEAST_LEARNED, MOST_BLOCKS, Drift, weighted_median
-from phasewatch.electrical.neutral import Slope
+from phasewatch.electrical.neutral_impedance import (
+    ALARM,
+    LEAST_BLOCKS,
+    LEAST_LEARNED,
+    MOST_BLOCKS,
+    Drift,
+    Slope,
+    weighted_median,
+)
 
 BUSY_A2 = 20.0
 """Six such blocks are enough for one value."""

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from phasewatch.electrical.components import assumed_radius_v
-from phasewatch.electrical.geometry import Picture, angle_deg, draw
+from phasewatch.electrical.geometry import Picture, angle_deg, assumed_radius_v, draw
 from phasewatch.meters.quantities import LL, LN, LPE, NPE, VOLTAGES
 from tests.acceptance import CASES, SEED, WITHIN_DEG, WITHIN_V, Case
 

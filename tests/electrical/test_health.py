@@ -5,11 +5,10 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phasewatch.electrical.diagnosis import look_at, surely_normal
 from phasewatch.electrical.geometry import draw
-from phasewatch.electrical.health import surely_normal
 from phasewatch.electrical.signatures import applicable
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import look_at
 from phasewatch.meters.quantities import LL, LN, LPE, NPE
 from tests.circuits import VIEWS, cases, healthy, measured
 

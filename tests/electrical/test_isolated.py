@@ -2,8 +2,8 @@
 
 import pytest
 
+from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import diagnose
 from phasewatch.meters.quantities import LN, LPE
 
 

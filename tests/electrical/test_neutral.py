@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.electrical.geometry import draw
-from phasewatch.electrical.neutral import LEAST_SAMPLES, TOWARD, SlopeBlock, phase_load, sample
+from phasewatch.electrical.neutral_impedance import LEAST_SAMPLES, TOWARD, SlopeBlock, phase_load, sample
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN
 from phasewatch.simulator import feeder
 from tests.acceptance import LOOSENING

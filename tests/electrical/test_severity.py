@@ -1,5 +1,6 @@
 import pytest
 
+from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.severity import (
     NEUTRAL_EARTH_V,
     RISE_PERCENT,
@@ -10,7 +11,6 @@ from phasewatch.electrical.severity import (
     band,
 )
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import diagnose
 from phasewatch.meters.quantities import LN, NPE
 
 

@@ -3,10 +3,10 @@ from typing import get_args
 
 import pytest
 
+from phasewatch.electrical.diagnosis import Diagnosis, diagnose
 from phasewatch.electrical.geometry import angle_deg
-from phasewatch.electrical.look import History
+from phasewatch.electrical.per_unit import History
 from phasewatch.electrical.supply import Supply, System
-from phasewatch.electrical.verdict import Diagnosis, diagnose
 from phasewatch.meters.measuring_point import Contradiction
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE, NPE, VOLTAGES
 from tests.acceptance import A1, A2, A3, A4, A6, A8, A10, B1, B2, B7, CASES, LOOSENING, SEED, Case, Three, thrice

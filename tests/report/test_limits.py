@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.assembly import build_watch, supply_of
-from phasewatch.electrical.verdict import diagnose
+from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.library import LoadedSite
 from phasewatch.meters.quantities import FREQUENCY, LL, LN, LPE, NPE
 from phasewatch.meters.reading import Reading

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from phasewatch.assembly import supply_of
-from phasewatch.electrical.numbers import numbers
-from phasewatch.electrical.verdict import diagnose
-from phasewatch.electrical.words import explain
+from phasewatch.electrical.diagnosis import diagnose, numbers
+from phasewatch.electrical.explanation import explain
 from phasewatch.library import LoadedSite, load_messages, load_site
 from phasewatch.meters.quantities import LPE
 from phasewatch.report.material import Material

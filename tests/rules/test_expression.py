@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.electrical.numbers import NUMBERS, numbers
+from phasewatch.electrical.diagnosis import NUMBERS, numbers
 from phasewatch.meters.quantities import UNITS
 from phasewatch.rules.expression import (
     LONGEST,

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from phasewatch.electrical.diagnosis import Diagnosis, Verdict
 from phasewatch.electrical.geometry import draw
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
 from phasewatch.electrical.supply import Supply, System
-from phasewatch.electrical.verdict import Diagnosis, Verdict
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LN
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.neutral_impedance import BLOCK_S, NOT_JUDGED, NeutralImpedance, Settings

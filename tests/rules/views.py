@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.limits import Limits
-from phasewatch.electrical.look import History
+from phasewatch.electrical.per_unit import History
 from phasewatch.electrical.supply import Supply
-from phasewatch.electrical.verdict import diagnose
 from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LL, LN, LPE
 from phasewatch.meters.reading import Reading

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from phasewatch.alerts.bus_watch import subject_of
 from phasewatch.alerts.daemon_watch import DAEMON
-from phasewatch.electrical.explanations import EXPLANATIONS
-from phasewatch.electrical.verdict import OTHER_KINDS
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.causes import EXPLANATIONS
+from phasewatch.electrical.diagnosis import OTHER_KINDS
+from phasewatch.electrical.explanation import Messages
 from phasewatch.library import LoadedSite
 from phasewatch.library.topics import (
     ALERT,

@@ -18,7 +18,7 @@ from phasewatch.adapters.page_daemon import PageDaemon, slim
 from phasewatch.adapters.page_stream import Stream
 from phasewatch.drawing.picture import picture
 from phasewatch.drawing.plot import plot
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.explanation import Messages
 from phasewatch.history import SPANS
 
 MOST_EVENTS: Final = 200

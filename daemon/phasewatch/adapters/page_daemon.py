@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from phasewatch.adapters.web import Daemon
 from phasewatch.drawing.limits import Limits
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.explanation import Messages
 from phasewatch.history import Span
 
 ALERT_KEYS: Final = (

@@ -15,7 +15,7 @@ from phasewatch.alerts.event import Event, Scene, Telling, Transition
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.post import Post, judge
 from phasewatch.alerts.told import later_text, rule_text
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.explanation import Messages
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.meter_offline import MeterOffline
 from phasewatch.rules.rule import BusLoad, BusRule, MeterRule, Poll, RuleOf, RuleSettings, Seen

@@ -10,7 +10,7 @@ from phasewatch.alerts.desk import Desk
 from phasewatch.alerts.event import Event, Scene, Telling, Transition
 from phasewatch.alerts.post import judge
 from phasewatch.alerts.told import later_text, rule_text
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.explanation import Messages
 from phasewatch.rules.rule import DaemonRule, Health
 
 DAEMON: Final = "_daemon"

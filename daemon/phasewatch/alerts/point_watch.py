@@ -10,11 +10,11 @@ from phasewatch.alerts.event import Event, Scene
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.post import Post, judge
 from phasewatch.alerts.told import Blind, tell_point
+from phasewatch.electrical.diagnosis import Diagnosis, diagnose
+from phasewatch.electrical.explanation import Messages
 from phasewatch.electrical.limits import Limits
-from phasewatch.electrical.look import History
+from phasewatch.electrical.per_unit import History
 from phasewatch.electrical.supply import Supply, likelier_nominal_v
-from phasewatch.electrical.verdict import Diagnosis, diagnose
-from phasewatch.electrical.words import Messages
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.reading import Reading

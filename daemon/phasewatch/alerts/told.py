@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.causes import ROOT
 from phasewatch.alerts.event import EXPLAINED, Telling, Transition, stamp
-from phasewatch.electrical.verdict import Diagnosis
-from phasewatch.electrical.words import Messages, explain
+from phasewatch.electrical.diagnosis import Diagnosis
+from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.meters.quantities import phase_name
 
 _DECIMALS: Final = {"Hz": 2, "s": 0, "ohm": 3}

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from phasewatch.cli.sight import Sight, Told
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.explanation import Messages
 from phasewatch.meters.quantities import LL, LN, PHASES, phase_name
 
 WIDE: Final = 118

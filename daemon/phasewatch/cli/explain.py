@@ -11,10 +11,9 @@ import typer
 
 from phasewatch.cli.cases import magnitude, told_rows
 from phasewatch.cli.outcome import InputError
-from phasewatch.electrical.numbers import numbers
+from phasewatch.electrical.diagnosis import Diagnosis, diagnose, numbers
+from phasewatch.electrical.explanation import Explained, Messages, explain
 from phasewatch.electrical.supply import Supply, System
-from phasewatch.electrical.verdict import Diagnosis, diagnose
-from phasewatch.electrical.words import Explained, Messages, explain
 from phasewatch.library import load_messages
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE
 

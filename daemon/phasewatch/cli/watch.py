@@ -20,7 +20,7 @@ from phasewatch.cli.explain import LANGUAGES
 from phasewatch.cli.outcome import InputError
 from phasewatch.cli.reach import show
 from phasewatch.cli.sight import Sight, Told
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.explanation import Messages
 from phasewatch.library import load_messages
 
 TIMEOUT_S: Final = 3.0

@@ -20,7 +20,7 @@ from phasewatch.drawing.markup import Markup, element, joined
 from phasewatch.drawing.places import IDEAL, Places
 from phasewatch.drawing.ticks import round_up
 from phasewatch.drawing.wording import Words
-from phasewatch.electrical.words import volts
+from phasewatch.electrical.explanation import volts
 from phasewatch.meters.quantities import PHASES, phase_name
 
 

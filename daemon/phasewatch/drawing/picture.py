@@ -15,7 +15,7 @@ from phasewatch.drawing.markup import NOTHING, Markup, element, escaped, joined
 from phasewatch.drawing.places import IDEAL, Places, ideal_centre, places
 from phasewatch.drawing.style import DASHES, STYLE
 from phasewatch.drawing.wording import Row, description, legend_rows
-from phasewatch.electrical.words import Messages, volts
+from phasewatch.electrical.explanation import Messages, volts
 from phasewatch.meters.quantities import PHASES, phase_name
 
 WIDTH: Final = 320.0

@@ -13,7 +13,7 @@ from phasewatch.drawing.markup import NOTHING, Markup, coordinate, element, esca
 from phasewatch.drawing.style import DASHES, STYLE
 from phasewatch.drawing.thinning import stretches, thinned, usual_gap_s
 from phasewatch.drawing.ticks import number_step, number_ticks, time_ticks, zone
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.explanation import Messages
 
 WIDTH: Final = 340.0
 HEIGHT: Final = 230.0

@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 
 from phasewatch.drawing.limits import Limits
 from phasewatch.drawing.places import Places
+from phasewatch.electrical.explanation import volts
 from phasewatch.electrical.geometry import angle_deg
-from phasewatch.electrical.words import volts
 from phasewatch.meters.quantities import PHASES, phase_name
 
 Words = Mapping[str, str]

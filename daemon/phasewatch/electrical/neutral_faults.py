@@ -3,7 +3,7 @@
 from typing import Final
 
 from phasewatch.electrical.geometry import angle_deg
-from phasewatch.electrical.look import CORNER_KAPPA, Look, Match, near
+from phasewatch.electrical.per_unit import CORNER_KAPPA, Look, Match, near
 
 OPEN_NEUTRAL: Final = 0.30
 NOTABLE_NEUTRAL: Final = 0.05

@@ -1,6 +1,6 @@
 """Signatures of a lost supply: a corner of the triangle left its place."""
 
-from phasewatch.electrical.look import ALL, CORNER_KAPPA, DEAD, GOOD_TRIANGLE, Look, Match, between, near, others
+from phasewatch.electrical.per_unit import ALL, CORNER_KAPPA, DEAD, GOOD_TRIANGLE, Look, Match, between, near, others
 from phasewatch.electrical.supply import SQRT3
 
 

@@ -7,7 +7,7 @@ a band that quotes no standard may be tuned.
 from collections.abc import Callable
 from typing import Final, Literal
 
-from phasewatch.electrical.look import Look, Match
+from phasewatch.electrical.per_unit import Look, Match
 
 Severity = Literal["critical", "high", "medium", "low"]
 

@@ -7,7 +7,6 @@ distance of N from PE. The last rows are limits that hold whatever the cause.
 from typing import Final
 
 from phasewatch.electrical.geometry import Triple
-from phasewatch.electrical.look import ALL, CORNER_KAPPA, DEAD, Look, Match, Signature
 from phasewatch.electrical.neutral_faults import (
     earth_moved,
     neutral_earth_harmonics,
@@ -16,6 +15,7 @@ from phasewatch.electrical.neutral_faults import (
     pen_open,
     single_phase_overload,
 )
+from phasewatch.electrical.per_unit import ALL, CORNER_KAPPA, DEAD, Look, Match, Signature
 from phasewatch.electrical.phase_faults import (
     interruption,
     mv_phase_lost,

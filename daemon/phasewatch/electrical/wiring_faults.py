@@ -1,6 +1,6 @@
 """Signatures of a meter or its wiring: readings that no supply makes, and supplies of another kind."""
 
-from phasewatch.electrical.look import ALL, DEAD, GOOD_TRIANGLE, Look, Match, between, near, others
+from phasewatch.electrical.per_unit import ALL, DEAD, GOOD_TRIANGLE, Look, Match, between, near, others
 from phasewatch.electrical.supply import SQRT3
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from phasewatch.electrical.explanation import Messages
 from phasewatch.electrical.limits import Limits
-from phasewatch.electrical.words import Messages
 from phasewatch.library.broker_doubts import broker_doubts
 from phasewatch.library.consistency import nothing_to_judge, nothing_to_read, problems, same_units
 from phasewatch.library.shipped import load_limits, load_messages, load_profile

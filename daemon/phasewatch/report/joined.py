@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from phasewatch.assembly import supply_of
-from phasewatch.electrical.verdict import Diagnosis, diagnose
+from phasewatch.electrical.diagnosis import Diagnosis, diagnose
 from phasewatch.meters.measuring_point import Contradiction
 from phasewatch.report.material import Material, Payload
 

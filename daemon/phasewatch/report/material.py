@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from phasewatch.electrical.words import Messages
+from phasewatch.electrical.explanation import Messages
 from phasewatch.library import LoadedSite
 
 Payload = Mapping[str, Any]

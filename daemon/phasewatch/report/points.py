@@ -6,8 +6,8 @@ from typing import Any, Final
 from phasewatch.assembly import point_names, supply_of
 from phasewatch.drawing.markup import Markup, element, joined
 from phasewatch.drawing.picture import picture
-from phasewatch.electrical.verdict import Diagnosis
-from phasewatch.electrical.words import explain
+from phasewatch.electrical.diagnosis import Diagnosis
+from phasewatch.electrical.explanation import explain
 from phasewatch.meters.quantities import UNITS
 from phasewatch.report.elements import facts, heading, listing, paragraph, section, table
 from phasewatch.report.joined import diagnosed, judged

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator
 
-from phasewatch.electrical.numbers import NUMBERS
+from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.meters.quantities import UNITS
 from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
 

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
-from phasewatch.electrical.drift import ALARM, SLACK, Drift
-from phasewatch.electrical.neutral import LEAST_SAMPLES, SlopeBlock, sample
+from phasewatch.electrical.neutral_impedance import ALARM, LEAST_SAMPLES, SLACK, Drift, SlopeBlock, sample
 from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
 
 BLOCK_S: Final = 600.0

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from phasewatch.electrical.diagnosis import Diagnosis
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.severity import Severity
-from phasewatch.electrical.verdict import Diagnosis
 from phasewatch.meters.reading import Reading
 
 

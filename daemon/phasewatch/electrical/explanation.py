@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from phasewatch.electrical.explanations import CONTRADICTION, UNJUDGED_EARTH, Explanation
+from phasewatch.electrical.causes import CONTRADICTION, UNJUDGED_EARTH, Explanation
+from phasewatch.electrical.diagnosis import OTHER_KINDS, Diagnosis
 from phasewatch.electrical.geometry import Triple
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
 from phasewatch.electrical.supply import likelier_nominal_v
-from phasewatch.electrical.verdict import OTHER_KINDS, Diagnosis
 from phasewatch.meters.quantities import LN, LPE, NPE, PHASES, phase_name
 
 Messages = Mapping[str, Any]

@@ -1,19 +1,62 @@
-"""The diagnosis: values of one point -> its picture and what is wrong with it."""
+"""The diagnosis: values of one point -> its picture and what is wrong with it.
 
-from collections.abc import Mapping
+A quick way to say "normal": where it says so, no signature can hold; where it does not, they are all asked.
+
+Nearly every reading of a year is healthy, and this spares it the table. A test holds it against the whole table.
+
+The numbers of a diagnosis, under the names that commands, topics and documents share.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from phasewatch.electrical.explanations import EXPLANATIONS, Explanation
-from phasewatch.electrical.geometry import Picture, Triple, draw
-from phasewatch.electrical.health import surely_normal
-from phasewatch.electrical.look import History, Look
+from phasewatch.electrical.causes import EXPLANATIONS, Explanation
+from phasewatch.electrical.geometry import Picture, Triple, angle_deg, draw
+from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
+from phasewatch.electrical.per_unit import History, Look
 from phasewatch.electrical.severity import Severity, severity_of
 from phasewatch.electrical.signatures import applicable
 from phasewatch.electrical.supply import Supply
 from phasewatch.meters.measuring_point import Contradiction
 from phasewatch.meters.quantities import CURRENTS, PHASES, phase_name
+
+NEAR_PERCENT: Final = 4.9
+"""Every voltage within this of nominal: no phase is lost, swapped, or of another kind of supply."""
+SMALL_RESIDUAL: Final = 0.015
+"""Per unit of nominal: what the scale and the distances may leave over."""
+SMALL_DIRECT_V: Final = 2.0
+"""A direct N-PE reading below this is neither harmonics nor a displacement."""
+_OTHER_SHAPES: Final = ("split_phase", "high_leg", "single_phase")
+"""Supplies that three equal phases are not."""
+
+
+def surely_normal(picture: Picture, supply: Supply) -> bool:
+    """Return whether the picture is so healthy that no signature can hold."""
+    v, line, neutral = picture.phase_neutral, picture.line, picture.neutral
+    if v is None or line is None or neutral is None or picture.u2_percent is None or supply.system in _OTHER_SHAPES:
+        return False
+    nominal_v, share = supply.nominal_v, NEAR_PERCENT / 100.0
+    low_v, high_v = nominal_v * (1.0 - share), nominal_v * (1.0 + share)
+    if min(v) < low_v or max(v) > high_v or supply.low_percent > -NEAR_PERCENT or supply.high_percent < NEAR_PERCENT:
+        return False
+    line_v = supply.line_v
+    if min(line) < line_v * (1.0 - share) or max(line) > line_v * (1.0 + share):
+        return False
+    if picture.u2_percent > supply.u2_limit_percent or abs(neutral) > NOTABLE_NEUTRAL * nominal_v:
+        return False
+    residual_v, scale_v, small_v = picture.residual_v, picture.scale_residual_v, SMALL_RESIDUAL * nominal_v
+    if residual_v is None or residual_v > small_v or scale_v is None or abs(scale_v) > small_v:
+        return False
+    return _earth_still(picture, nominal_v)
+
+
+def _earth_still(picture: Picture, nominal_v: float) -> bool:
+    apart, direct_v = picture.neutral_earth, picture.neutral_earth_measured_v
+    still = apart is None or abs(apart) <= 5.0 * nominal_v / 230.0
+    return still and (direct_v is None or direct_v < SMALL_DIRECT_V)
+
 
 U2_FLOOR: Final = 0.003
 """Least U2 per unit of U1 that kappa is formed with, after one sigma of noise is taken off."""
@@ -143,3 +186,63 @@ def _per_unit(triple: Triple | None, supply: Supply) -> Triple | None:
         return None
     nominal_v = supply.nominal_v
     return triple[0] / nominal_v, triple[1] / nominal_v, triple[2] / nominal_v
+
+
+SHORTEST_V: Final = 0.05
+"""What is shorter has no direction."""
+
+
+def _direction(point: complex | None) -> float | None:
+    return None if point is None or abs(point) < SHORTEST_V else angle_deg(point)
+
+
+def _length(point: complex | None) -> float | None:
+    return None if point is None else abs(point)
+
+
+NUMBERS: Final[dict[str, Callable[[Diagnosis], float | None]]] = {
+    "neutral_shift_v": lambda diagnosis: _length(diagnosis.picture.neutral),
+    "neutral_shift_deg": lambda diagnosis: _direction(diagnosis.picture.neutral),
+    "earth_shift_v": lambda diagnosis: _length(diagnosis.picture.earth),
+    "earth_shift_deg": lambda diagnosis: _direction(diagnosis.picture.earth),
+    "neutral_earth_v": lambda diagnosis: diagnosis.picture.neutral_earth_v,
+    "neutral_earth_deg": lambda diagnosis: _direction(diagnosis.picture.neutral_earth),
+    "resolution_v": lambda diagnosis: diagnosis.supply.resolution_v,
+    "residual_v": lambda diagnosis: diagnosis.picture.residual_v,
+    "u2_percent": lambda diagnosis: diagnosis.picture.u2_percent,
+    "lvur_percent": lambda diagnosis: diagnosis.picture.lvur_percent,
+    "pvur_percent": lambda diagnosis: diagnosis.picture.pvur_percent,
+}
+"""Every number of a diagnosis, not rounded; None: not measured or not determined."""
+
+
+def numbers(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return verdict and picture as plain numbers; what is not measured or not determined is None.
+
+    Degrees: L1 = 0, L2 = -120, L3 = +120; `earth_shift_deg` is where PE was pulled.
+    """
+    verdict = diagnosis.verdict
+    return {
+        "verdict": verdict.code,
+        "phase": verdict.phase,
+        "phases": list(verdict.phases),
+        "severity": verdict.severity,
+        **{name: _rounded(number(diagnosis)) for name, number in NUMBERS.items()},
+    }
+
+
+def joining(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return what came of joining the meters of the point, as plain values."""
+    clash = diagnosis.contradiction
+    told = clash and {
+        "quantity": clash.quantity,
+        "meters": [clash.first, clash.second],
+        "values_v": [_rounded(clash.first_v), _rounded(clash.second_v)],
+    }
+    return {"unjudged": dict(diagnosis.unjudged), "contradiction": told}
+
+
+def _rounded(value: float | None) -> float | None:
+    if value is None or value != value or value in (float("inf"), float("-inf")):
+        return None
+    return round(value, 2) + 0.0  # no -0.0
