@@ -27,8 +27,8 @@ from phasewatch.meters.profile import Slug
 from phasewatch.meters.quantities import PHASES, UNITS
 from phasewatch.named_files import Credential, text_of
 from phasewatch.rules.catalogue import RULES
-from phasewatch.rules.own import OwnRules, inheriting, own_rules
 from phasewatch.rules.rule import RuleSettings
+from phasewatch.rules.user_rules import OwnRules, inheriting, own_rules
 
 LINE_VOLTAGES: Final = (190.0, 200.0, 208.0, 380.0, 400.0, 415.0, 440.0, 480.0, 600.0, 690.0)
 """Common line-to-line voltages that are not a common phase-to-neutral one."""

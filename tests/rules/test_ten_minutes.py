@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.meters.quantities import LN
-from phasewatch.rules.ten_minutes import TenMinutes
+from phasewatch.rules.aggregates import TenMinutes
 from tests.timeline import readings
 
 

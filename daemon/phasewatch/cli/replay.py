@@ -26,7 +26,7 @@ from phasewatch.replay.stamps import told_format
 from phasewatch.replay.table import SNIFFED_ROWS, Layout, Table, opened
 from phasewatch.replay.tally import Tally, span
 from phasewatch.replay.zones import in_utc
-from phasewatch.rules.ten_minutes import COVERAGE, LONGEST_GAP_S
+from phasewatch.rules.aggregates import COVERAGE, LONGEST_GAP_S
 
 SUMMARY_SCHEMA: Final = "phasewatch.replay/1"
 _LEAST_WIDTH: Final = 130

@@ -8,7 +8,7 @@ from phasewatch.meters.measuring_point import Member, translation
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import LN, LPE, NPE, PHASES
 from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES, POINT_RULES
-from phasewatch.rules.own import own_rules
+from phasewatch.rules.user_rules import own_rules
 from phasewatch.rules.voltage_deviation import VoltageDeviation
 from phasewatch.settings import MeterSettings, Site
 

@@ -17,8 +17,7 @@ from phasewatch.rules import (
     voltage_swell,
     voltage_unbalance,
 )
-from phasewatch.rules.allowed_band import allowed_band
-from phasewatch.rules.rule import RuleSettings
+from phasewatch.rules.rule import RuleSettings, allowed_band
 
 OWN: Final = "own"
 BUILT_IN: Final = "built_in"

@@ -12,8 +12,7 @@ from pydantic import Field
 from phasewatch.electrical.limits import Band
 from phasewatch.electrical.severity import Bands, band
 from phasewatch.meters.quantities import FREQUENCY
-from phasewatch.rules.allowed_band import allowed_band
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
+from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View, allowed_band
 
 ONE_PERCENT: Final = Band(lower_percent=-1, upper_percent=1, source="EN 50160")
 RISE_PERCENT: Final[Bands] = ((4.0, "critical"), (2.0, "high"), (1.0, "medium"))

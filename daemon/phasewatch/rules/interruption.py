@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from phasewatch.rules.live_phases import live_phases
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
+from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View, live_phases
 
 
 class Settings(RuleSettings):

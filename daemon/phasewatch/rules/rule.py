@@ -1,4 +1,9 @@
-"""What a rule is: settings, and conditions judged from a view of one point."""
+"""What a rule is: settings, and conditions judged from a view of one point.
+
+The phases that a point has: those that ever were live, with what each should read.
+
+The band that a rule holds a quantity to: the user's own limits over the preset's, over what is built in.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,8 +13,10 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 from phasewatch.electrical.diagnosis import Diagnosis
-from phasewatch.electrical.limits import Limits
+from phasewatch.electrical.limits import Band, Limits
 from phasewatch.electrical.severity import Severity
+from phasewatch.electrical.supply import SQRT3
+from phasewatch.meters.quantities import LN, PHASES, phase_name
 from phasewatch.meters.reading import Reading
 
 
@@ -187,3 +194,45 @@ BusRule = RuleOf[BusLoad]
 """A rule at one bus."""
 DaemonRule = RuleOf[Health]
 """A rule at the daemon itself."""
+
+
+class LivePhase(NamedTuple):
+    """One phase to neutral."""
+
+    slug: str
+    value_v: float | None
+    """None: not read."""
+    nominal_v: float
+
+    @property
+    def name(self) -> str:
+        """Name shown to people."""
+        return phase_name(self.slug)
+
+
+def live_phases(view: View) -> list[LivePhase]:
+    """Return the phases of a point; the high leg of a delta has sqrt3 of the others' nominal voltage."""
+    nominal_v, values = view.diagnosis.supply.nominal_v, view.reading.values
+    if view.diagnosis.supply.system != "high_leg":
+        return [
+            LivePhase(slug, values.get(name), nominal_v)
+            for slug, name, live in zip(PHASES, LN, view.live_from_start, strict=True)
+            if live
+        ]
+    high = max(LN, key=lambda name: values.get(name, 0.0))
+    return [
+        LivePhase(slug, values.get(name), SQRT3 * nominal_v if name == high else nominal_v)
+        for slug, name, live in zip(PHASES, LN, view.live_from_start, strict=True)
+        if live
+    ]
+
+
+def allowed_band(
+    preset: Band | None, built_in: Band, lower_percent: float | None, upper_percent: float | None
+) -> tuple[Band, str | None]:
+    """Return the band in force and the standard behind it; None where it is not the preset's alone."""
+    if lower_percent is None and upper_percent is None:
+        return (preset, preset.source) if preset is not None else (built_in, None)
+    own = {"lower_percent": lower_percent, "upper_percent": upper_percent}
+    told = {side: percent for side, percent in own.items() if percent is not None}
+    return (preset or built_in).model_copy(update=told), None

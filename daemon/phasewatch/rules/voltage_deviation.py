@@ -10,10 +10,8 @@ from phasewatch.electrical.limits import Band
 from phasewatch.electrical.severity import RISE_PERCENT, SAG_PERCENT, Severity, band
 from phasewatch.meters.quantities import LN, PHASES
 from phasewatch.rules import neutral_displacement, phase_loss, wiring
-from phasewatch.rules.allowed_band import allowed_band
-from phasewatch.rules.live_phases import LivePhase, live_phases
-from phasewatch.rules.rule import Condition, RuleSettings, View
-from phasewatch.rules.ten_minutes import TenMinutes
+from phasewatch.rules.aggregates import TenMinutes
+from phasewatch.rules.rule import Condition, LivePhase, RuleSettings, View, allowed_band, live_phases
 
 TEN_PERCENT: Final = Band(lower_percent=-10, upper_percent=10, source="EN 50160")
 

@@ -11,8 +11,7 @@ from pydantic import Field
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules import voltage_event
 from phasewatch.rules.rule import Condition, View
-from phasewatch.rules.voltage_event import Polyphase, VoltageEvent, limit_in_force
-from phasewatch.rules.voltage_tolerance import DIP_INDUSTRY, Tally, outside_dip
+from phasewatch.rules.voltage_event import DIP_INDUSTRY, Polyphase, Tally, VoltageEvent, limit_in_force, outside_dip
 
 LIMIT_PERCENT: Final = 90.0
 

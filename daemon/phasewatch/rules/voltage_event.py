@@ -2,8 +2,13 @@
 
 Source: IEC 61000-4-30 §5.4 (polyphase events, hysteresis 2 %). Deviation: a poll sees the mean of the meter's window,
 so an event is at least as deep and at least as long as it looks, and one between two polls is not seen.
+
+How much a dip or swell matters: what equipment is built to ride through, and how often it happens.
+
+Source: ITI (CBEMA) curve 2000; SEMI F47. Counts begin anew with each start of the daemon.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
@@ -14,9 +19,8 @@ from pydantic import Field
 from phasewatch.electrical.limits import Threshold
 from phasewatch.electrical.severity import Severity
 from phasewatch.meters.quantities import LN
-from phasewatch.rules.live_phases import LivePhase, live_phases
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
-from phasewatch.rules.sliding_reference import SlidingReference
+from phasewatch.rules.aggregates import SlidingReference
+from phasewatch.rules.rule import UNKNOWN, Condition, LivePhase, RuleSettings, View, live_phases
 
 HYSTERESIS_PERCENT: Final = 2.0
 
@@ -182,3 +186,56 @@ class VoltageEvent:
             return
         far = any(abs(e.value_v - e.reference_v) > abs(e.limit_v - e.reference_v) for e in edges)
         self._reference.follow((edge.phase for edge in edges), at_s, far or self._since_s is not None)
+
+
+Curve = tuple[tuple[float, float], ...]
+"""(percent of nominal, tolerated seconds), the most severe first."""
+
+DIP: Final[Curve] = ((70.0, 0.02), (80.0, 0.5), (90.0, 10.0))
+"""Below this share of nominal, equipment rides through this long (ITIC)."""
+DIP_INDUSTRY: Final[Curve] = ((50.0, 0.0), (70.0, 0.2), (80.0, 0.5), (90.0, 1.0))
+"""The same by SEMI F47."""
+SWELL: Final[Curve] = ((140.0, 0.0), (120.0, 0.003), (110.0, 0.5))
+"""Above this share of nominal, equipment rides through this long (ITIC)."""
+
+DAY_S: Final = 86_400.0
+WEEK_S: Final = 7.0 * DAY_S
+MANY_A_DAY: Final = 10
+MANY_A_WEEK: Final = 5
+
+
+def outside_dip(percent: float, lasted_s: float, curve: Curve = DIP) -> bool:
+    """Return whether a dip to this share of nominal has lasted longer than a curve tolerates."""
+    return next((lasted_s > longest_s for below, longest_s in curve if percent < below), False)
+
+
+def outside_swell(percent: float, lasted_s: float) -> bool:
+    """Return whether a swell to this share of nominal has lasted longer than equipment tolerates."""
+    return next((lasted_s > longest_s for above, longest_s in SWELL if percent > above), False)
+
+
+class Tally:
+    """The events of the last week at one point."""
+
+    def __init__(self) -> None:
+        self._begun: deque[float] = deque(maxlen=MANY_A_WEEK + 1)
+        self._outside: deque[float] = deque(maxlen=MANY_A_DAY + 1)
+
+    def begin(self, at_s: float) -> None:
+        """Count an event."""
+        self._begun.append(at_s)
+
+    def went_outside(self, at_s: float) -> None:
+        """Count an event, once, that equipment need not ride through."""
+        self._outside.append(at_s)
+
+    def severity(self, at_s: float, outside: bool, harmful: bool) -> Severity:
+        """Return how urgent an event is: one alone that equipment rides through asks nothing of anybody.
+
+        `outside`: beyond any curve; `harmful`: beyond that of ITIC.
+        """
+        if outside and sum(at_s - one < DAY_S for one in self._outside) > MANY_A_DAY:
+            return "critical"
+        if harmful:
+            return "high"
+        return "medium" if sum(at_s - one < WEEK_S for one in self._begun) > MANY_A_WEEK else "low"

@@ -11,8 +11,7 @@ from pydantic import Field
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules import voltage_event
 from phasewatch.rules.rule import Condition, View
-from phasewatch.rules.voltage_event import Polyphase, VoltageEvent, limit_in_force
-from phasewatch.rules.voltage_tolerance import Tally, outside_swell
+from phasewatch.rules.voltage_event import Polyphase, Tally, VoltageEvent, limit_in_force, outside_swell
 
 LIMIT_PERCENT: Final = 110.0
 PERIOD_S: Final = 0.0166
