@@ -18,7 +18,7 @@ from phasewatch.adapters.http_server import HttpServer
 from phasewatch.adapters.messages import DeliveryStatus
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures
 from phasewatch.adapters.web import application
-from phasewatch.alerts.counts import Counts
+from phasewatch.alerts.statistics import Counts
 
 TOKEN = "0123456789abcdef0123"
 LOCALHOST = "127.0.0.1:0"

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Origin
-from phasewatch.alerts.retiring import FORGOTTEN
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.assembly import LEARNED, SEEN_LIVE, build_watch
 from phasewatch.library import LoadedSite
 from phasewatch.meters.reading import Reading
@@ -29,12 +28,12 @@ def loaded(*buses: dict[str, Any], **keys: Any) -> LoadedSite:
     return site(*(buses or TWO), **{"rules": QUIET, **keys})
 
 
-def watch_over(first: LoadedSite) -> Watch:
+def watch_over(first: LoadedSite) -> SiteMonitor:
     watch, _ = build_watch(first, "j1", {})
     return watch
 
 
-def play(watch: Watch, values: dict[str, float], first_s: int, seconds: int) -> list[Event]:
+def play(watch: SiteMonitor, values: dict[str, float], first_s: int, seconds: int) -> list[Event]:
     events: list[Event] = []
     for second in range(first_s, first_s + seconds):
         for name in ("incomer", "workshop"):
@@ -176,7 +175,7 @@ def test_a_damaged_record_loses_no_numbers_that_can_be_read() -> None:
 
 @pytest.mark.parametrize("damaged", [{"main/wiring": 3}, {"main/wiring": [1]}, {"main/wiring": ["1", 2]}])
 def test_damaged_numbers_begin_anew(damaged: dict[str, Any]) -> None:
-    desk = Desk(Origin("plant", "j1"), {}, {**damaged, "main/phase_loss": [1, 2]})
+    desk = AlertEngine(Origin("plant", "j1"), {}, {**damaged, "main/phase_loss": [1, 2]})
     assert desk.numbers == {"main/phase_loss": (1, 2)}
 
 

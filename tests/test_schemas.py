@@ -9,9 +9,9 @@ from typing import Any, get_args
 import pytest
 from jsonschema import Draft202012Validator
 
-from phasewatch.alerts.command import MOST_CHARACTERS, Answer, CommandError, parse
-from phasewatch.alerts.daemon_watch import TEST
+from phasewatch.alerts.daemon_monitor import TEST
 from phasewatch.alerts.event import SCHEMA, Transition
+from phasewatch.alerts.operations import MOST_CHARACTERS, Answer, CommandError, parse
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.electrical.severity import Severity

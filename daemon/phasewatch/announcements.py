@@ -11,7 +11,7 @@ from typing import Any
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
 from phasewatch.adapters.messages import Restored, encode
-from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.assembly import DISCOVERED, point_names
 from phasewatch.library import LoadedSite
 from phasewatch.library.topics import ALERTS, COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
@@ -78,7 +78,7 @@ class Announcer:
             topic = METER_AVAILABILITY.address(site=self._loaded.site.site, meter=meter)
             self._delivery.publish(topic, b"online" if answers else b"offline")
 
-    def point(self, point: PointWatch, now_s: float) -> None:
+    def point(self, point: PointMonitor, now_s: float) -> None:
         """Tell the state of a point when its verdict changed, or its time has come."""
         if point.diagnosis is None or point.reading is None:
             return
@@ -89,7 +89,7 @@ class Announcer:
             topic = POINT_STATE.address(site=self._loaded.site.site, point=point.name)
             self._delivery.publish(topic, encode(point_state(point, self._loaded, now_s)))
 
-    def silent(self, point: PointWatch, at: datetime, now_s: float) -> None:
+    def silent(self, point: PointMonitor, at: datetime, now_s: float) -> None:
         """Tell that a point has no data, in the place of what it may have told in an earlier life."""
         if point.reading is None and not self.known(point.name):
             self._verdicts[point.name], self._published_s[point.name] = NO_DATA, now_s

@@ -4,14 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from phasewatch.alerts.bus_watch import BusWatch, MeterConfig, subject_of
-from phasewatch.alerts.daemon_watch import DAEMON, TEST, DaemonWatch
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.bus_monitor import BusMonitor, MeterConfig, subject_of
+from phasewatch.alerts.daemon_monitor import DAEMON, TEST, DaemonMonitor
+from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Origin
-from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.alerts.record import readable
-from phasewatch.alerts.retiring import FORGOTTEN
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.point_monitor import PointMonitor
+from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
+from phasewatch.alerts.snapshot import readable
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
 from phasewatch.library import LoadedSite
@@ -91,10 +90,10 @@ def poll_ms(bus: BusSettings, meter: MeterPlan) -> float:
     return bus_ms(meter.requests, meter.cost) + change_ms
 
 
-def build_watch(loaded: LoadedSite, journal: str, records: Records) -> tuple[Watch, list[str]]:
+def build_watch(loaded: LoadedSite, journal: str, records: Records) -> tuple[SiteMonitor, list[str]]:
     """Return the watch over a site with its alerts restored, and the records of what is no longer configured."""
     desk_records, live = _sorted_records(loaded, records)
-    desk = Desk(Origin(loaded.site.site, journal), desk_records, records.get(FORGOTTEN))
+    desk = AlertEngine(Origin(loaded.site.site, journal), desk_records, records.get(FORGOTTEN))
     points = [point_watch(loaded, name, desk, live.get(name)) for name in point_names(loaded)]
     for point in points:
         point.restore(records.get(f"{point.name}/{LEARNED}", {}))
@@ -102,7 +101,7 @@ def build_watch(loaded: LoadedSite, journal: str, records: Records) -> tuple[Wat
     memories = {f"{point.name}{memory}" for point in points for memory in _NO_ALERTS}
     kept = desk_records.keys() | memories | {DISCOVERED, FORGOTTEN}
     gone = [path for path in records if path not in kept]
-    return Watch(points, buses, desk, daemon_watch(loaded, desk)), gone
+    return SiteMonitor(points, buses, desk, daemon_watch(loaded, desk)), gone
 
 
 def point_names(loaded: LoadedSite) -> tuple[str, ...]:
@@ -144,7 +143,7 @@ def _enabled(subject: str, settings: Mapping[str, RuleSettings], rules: Iterable
     return (f"{subject}/{rule}" for rule in rules if settings[rule].enabled)
 
 
-def point_watch(loaded: LoadedSite, name: str, desk: Desk, seen_live: Live | None) -> PointWatch:
+def point_watch(loaded: LoadedSite, name: str, desk: AlertEngine, seen_live: Live | None) -> PointMonitor:
     """Return the watch over one point; `seen_live`: the phases that it is known to have had."""
     rules = loaded.site.rules_of(name)
     supply, limits = supply_of(loaded, name), loaded.limits[loaded.site.supply_of(name).limits]
@@ -152,24 +151,24 @@ def point_watch(loaded: LoadedSite, name: str, desk: Desk, seen_live: Live | Non
     made = [entry.make(rules[rule]) for rule, entry in POINT_RULES.items()]
     made += [Expression(rule, own) for rule, own in rules.items() if isinstance(own, ExpressionSettings)]
     joint = MeasuringPoint(name, members, supply.nominal_v)
-    point = PointWatch(joint, supply, limits, made, desk, loaded.messages)
+    point = PointMonitor(joint, supply, limits, made, desk, loaded.messages)
     if seen_live is not None:
         point.seen_live = seen_live
     return point
 
 
-def bus_watch(loaded: LoadedSite, bus: BusSettings, desk: Desk) -> BusWatch:
+def bus_watch(loaded: LoadedSite, bus: BusSettings, desk: AlertEngine) -> BusMonitor:
     """Return the watch over one bus and its meters."""
     settings = loaded.site.rules_of(None)
     rules = [entry.make(settings[rule]) for rule, entry in BUS_RULES.items()]
     meters = [_meter(loaded, meter) for meter in bus.meters]
-    return BusWatch(bus.name, meters, rules, desk, loaded.messages)
+    return BusMonitor(bus.name, meters, rules, desk, loaded.messages)
 
 
-def daemon_watch(loaded: LoadedSite, desk: Desk) -> DaemonWatch:
+def daemon_watch(loaded: LoadedSite, desk: AlertEngine) -> DaemonMonitor:
     """Return the watch over the daemon itself."""
     settings = loaded.site.rules_of(None)
-    return DaemonWatch([entry.make(settings[rule]) for rule, entry in DAEMON_RULES.items()], desk, loaded.messages)
+    return DaemonMonitor([entry.make(settings[rule]) for rule, entry in DAEMON_RULES.items()], desk, loaded.messages)
 
 
 def _meter(loaded: LoadedSite, meter: MeterSettings) -> MeterConfig:

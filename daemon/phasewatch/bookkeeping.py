@@ -15,9 +15,8 @@ from phasewatch.adapters.messages import Change
 from phasewatch.adapters.page_daemon import slim
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder
-from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.alerts.retiring import FORGOTTEN
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.point_monitor import PointMonitor
+from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.assembly import LEARNED, SEEN_LIVE
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.history import History
@@ -61,7 +60,7 @@ class Bookkeeper:
             if event.transition == "raised":
                 self._witness(event, now_s)
 
-    def retire(self, gone: Sequence[str], ends: Sequence[Event], watch: Watch, now_s: float) -> None:
+    def retire(self, gone: Sequence[str], ends: Sequence[Event], watch: SiteMonitor, now_s: float) -> None:
         """Journal the ends of what is no longer configured and its numbers, then forget it, here and at the broker."""
         self.commit(ends, now_s)
         if gone:
@@ -83,7 +82,7 @@ class Bookkeeper:
 
     # Evidence
 
-    def reading(self, point: PointWatch) -> None:
+    def reading(self, point: PointMonitor) -> None:
         """Keep the newest moment of a point, in case that something is raised within the next minute."""
         if point.reading is None or point.diagnosis is None:
             return
@@ -107,13 +106,13 @@ class Bookkeeper:
 
     # What a restart must not forget
 
-    def live(self, point: PointWatch) -> None:
+    def live(self, point: PointMonitor) -> None:
         """Keep which phases a point has ever seen live, when that has grown."""
         if point.live_changed:
             point.live_changed = False
             self._delivery.remember({f"{point.name}/{SEEN_LIVE}": json.dumps({"phases": point.seen_live})})
 
-    def turn(self, watch: Watch, at: datetime, now_s: float) -> None:
+    def turn(self, watch: SiteMonitor, at: datetime, now_s: float) -> None:
         """Write what is due."""
         self._remember(watch.running(at, now_s))
         self._delivery.keep_evidence(self._recorder.due(now_s))
@@ -121,7 +120,7 @@ class Bookkeeper:
             self._learned_due_s = now_s + LEARNED_S
             self._remember(_learned(watch))
 
-    def close(self, watch: Watch, at: datetime, now_s: float) -> None:
+    def close(self, watch: SiteMonitor, at: datetime, now_s: float) -> None:
         """Write what a clean end still can."""
         self._remember({**watch.running(at, now_s, every=True), **_learned(watch)})
         self._delivery.keep_evidence(self._recorder.flush())
@@ -146,7 +145,7 @@ def readable_records(records: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _learned(watch: Watch) -> dict[str, dict[str, Any]]:
+def _learned(watch: SiteMonitor) -> dict[str, dict[str, Any]]:
     """Return what the rules have learned since they were asked, of all points."""
     found = {name: point.learned() for name, point in watch.points.items()}
     return {f"{name}/{LEARNED}": learned for name, learned in found.items() if learned is not None}

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from phasewatch.adapters.kernel import clock_synchronised
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures
-from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.meters.quantities import UNITS
 from phasewatch.polling import KINDS
@@ -43,7 +43,7 @@ def _meters(running: Running) -> Iterator[MeterMeasures]:
             )
 
 
-def _point(point: PointWatch, now_s: float) -> PointMeasures:
+def _point(point: PointMonitor, now_s: float) -> PointMeasures:
     reading, diagnosis = point.reading, point.diagnosis
     if reading is None or diagnosis is None or now_s - reading.monotonic_s > point.stale_s:
         return PointMeasures(point.name)

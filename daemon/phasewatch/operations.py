@@ -12,8 +12,8 @@ from phasewatch.adapters.homeassistant import BIRTH_TOPIC
 from phasewatch.adapters.messages import decode, encode
 from phasewatch.adapters.metrics import Measures
 from phasewatch.adapters.mqtt import Arrived
-from phasewatch.alerts.command import Answer, CommandError, parse, refusal
 from phasewatch.alerts.event import stamp
+from phasewatch.alerts.operations import Answer, CommandError, parse, refusal
 from phasewatch.bookkeeping import Bookkeeper
 from phasewatch.history import History
 from phasewatch.library.topics import ALERT, COMMAND, PHASE_ALERT, REPLY, kind_of

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from phasewatch.adapters.kernel import boot_id, clock_synchronised
 from phasewatch.adapters.messages import DeliveryStatus
-from phasewatch.alerts.counts import Counts
 from phasewatch.alerts.event import stamp
-from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.point_monitor import PointMonitor
+from phasewatch.alerts.statistics import Counts
 from phasewatch.electrical.diagnosis import Diagnosis, diagnose, joining, numbers
 from phasewatch.electrical.explanation import explain
 from phasewatch.library import LoadedSite
@@ -34,7 +34,7 @@ def clock_state() -> dict[str, str | None]:
     return {"clock": "sync" if clock_synchronised() else "unsync", "boot_id": boot_id()}
 
 
-def point_state(point: PointWatch, loaded: LoadedSite, now_s: float) -> dict[str, Any]:
+def point_state(point: PointMonitor, loaded: LoadedSite, now_s: float) -> dict[str, Any]:
     """Return the payload of `points/<point>/state`: readings, picture and verdict of a point that has them."""
     reading, diagnosis = point.reading, point.diagnosis
     if reading is None or diagnosis is None:
@@ -43,14 +43,14 @@ def point_state(point: PointWatch, loaded: LoadedSite, now_s: float) -> dict[str
     return _state(point, loaded, reading, diagnosis, round(age_s, 3), _quality(point, age_s))
 
 
-def no_data(point: PointWatch, loaded: LoadedSite, at: datetime) -> dict[str, Any]:
+def no_data(point: PointMonitor, loaded: LoadedSite, at: datetime) -> dict[str, Any]:
     """Return the payload of `points/<point>/state` for a point of which nothing was read since the start."""
     nothing = Reading(point.name, at, 0.0, {})
     return _state(point, loaded, nothing, diagnose({}, point.supply), None, "stale")
 
 
 def _state(
-    point: PointWatch,
+    point: PointMonitor,
     loaded: LoadedSite,
     reading: Reading,
     diagnosis: Diagnosis,
@@ -75,7 +75,7 @@ def _state(
     }
 
 
-def _quality(point: PointWatch, age_s: float) -> str:
+def _quality(point: PointMonitor, age_s: float) -> str:
     """Return how far the readings of a point can be used: good, partial, or stale when they are old."""
     if age_s > point.stale_s:
         return "stale"

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from phasewatch.alerts.event import Event
-from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.point_monitor import PointMonitor
+from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import LEARNED, SEEN_LIVE, bus_watch, configured, daemon_watch, point_names, point_watch
 from phasewatch.library import LoadedSite
 from phasewatch.meters.profile import Profile
@@ -33,8 +33,8 @@ def changed_buses(old: LoadedSite, new: LoadedSite) -> frozenset[str]:
 
 
 def reconfigure(
-    old: LoadedSite, new: LoadedSite, watch: Watch, at: datetime, monotonic_s: float
-) -> tuple[Watch, tuple[str, ...], list[Event]]:
+    old: LoadedSite, new: LoadedSite, watch: SiteMonitor, at: datetime, monotonic_s: float
+) -> tuple[SiteMonitor, tuple[str, ...], list[Event]]:
     """Return the watch over a new site, the journal keys of what is no longer configured, and the ends of its alerts.
 
     What the file leaves as it was is taken over from the watch before. The events go to the journal before the keys are
@@ -55,10 +55,10 @@ def reconfigure(
     gone = _gone(old, new, watch)
     ends = watch.retire(gone, at, monotonic_s)
     daemon = watch.daemon if _of_daemon(old) == _of_daemon(new) else daemon_watch(new, watch.desk)
-    return Watch(points, buses, watch.desk, daemon), gone, ends
+    return SiteMonitor(points, buses, watch.desk, daemon), gone, ends
 
 
-def _new_point(loaded: LoadedSite, watch: Watch, name: str) -> PointWatch:
+def _new_point(loaded: LoadedSite, watch: SiteMonitor, name: str) -> PointMonitor:
     before = watch.points.get(name)
     point = point_watch(loaded, name, watch.desk, before.seen_live if before else None)
     if before is not None:
@@ -66,7 +66,7 @@ def _new_point(loaded: LoadedSite, watch: Watch, name: str) -> PointWatch:
     return point
 
 
-def _gone(old: LoadedSite, new: LoadedSite, watch: Watch) -> tuple[str, ...]:
+def _gone(old: LoadedSite, new: LoadedSite, watch: SiteMonitor) -> tuple[str, ...]:
     kept = set(configured(new))
     alerts = [str(key) for key in watch.desk.known() if "/".join(key[:2]) not in kept]
     points = set(point_names(old)) - set(point_names(new))

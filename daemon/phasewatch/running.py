@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from phasewatch.adapters.delivery import Delivery
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.library import LoadedSite
 from phasewatch.polling import BusPoller
 
@@ -25,7 +25,7 @@ class Running:
     """What a daemon consists of at this moment."""
 
     loaded: LoadedSite
-    watch: Watch
+    watch: SiteMonitor
     delivery: Delivery
     started: datetime
     configuration: Configuration

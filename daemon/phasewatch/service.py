@@ -22,7 +22,7 @@ from phasewatch.adapters.messages import DeliveryConfig
 from phasewatch.adapters.modbus import Bus
 from phasewatch.adapters.page import routes
 from phasewatch.adapters.systemd import Notifier
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.announcements import Announcer
 from phasewatch.assembly import DISCOVERED, build_watch, meter_plan
 from phasewatch.bookkeeping import Bookkeeper, readable_records
@@ -100,7 +100,7 @@ class Service:
         self.running.pollers = self._pollers(loaded, {})
 
     @property
-    def watch(self) -> Watch:
+    def watch(self) -> SiteMonitor:
         """The watch over the site."""
         return self.running.watch
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from phasewatch.alerts.event import stamp
-from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.drawing.limits import Limits
 from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.history import History, Span
@@ -94,7 +94,7 @@ class Showing:
         }
 
 
-def _brief(point: PointWatch, now_s: float) -> dict[str, Any]:
+def _brief(point: PointMonitor, now_s: float) -> dict[str, Any]:
     reading, diagnosis = point.reading, point.diagnosis
     if reading is None or diagnosis is None:
         return {"point": point.name, "verdict": None, "severity": None, "quality": None}

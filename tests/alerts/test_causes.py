@@ -1,6 +1,6 @@
 from phasewatch.alerts.alert import Alert, Key
-from phasewatch.alerts.causes import BY_VERDICT, HOLDS, ROOT, explains
 from phasewatch.alerts.lifecycle import Life, State
+from phasewatch.alerts.suppression import BY_VERDICT, HOLDS, ROOT, explains
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.rules.catalogue import METER_RULES, POINT_RULES
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.alerts.alert import Key
-from phasewatch.alerts.chatter import QUIET_S, RAISES, begun, held
-from phasewatch.alerts.lifecycle import Delays, Life, State
+from phasewatch.alerts.lifecycle import QUIET_S, RAISES, Delays, Life, State, begun, held
 from phasewatch.rules.rule import UNKNOWN, Truth
 from tests.alerts.test_desk import CLEAR, ROOT, Watched, breach
 from tests.alerts.test_operator import LOSS, do

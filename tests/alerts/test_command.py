@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.alerts.alert import Key
-from phasewatch.alerts.command import MOST_CHARACTERS, VERBS, Answer, Command, CommandError, parse, refusal
+from phasewatch.alerts.operations import MOST_CHARACTERS, VERBS, Answer, Command, CommandError, parse, refusal
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LATER = "2026-03-01T14:00:00+01:00"

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.alerts.alert import Key
-from phasewatch.alerts.desk import Desk
-from phasewatch.alerts.event import Event, Origin, Scene, Telling
-from phasewatch.alerts.holding import Holder
+from phasewatch.alerts.engine import AlertEngine
+from phasewatch.alerts.event import Event, Origin, PointText, Scene
 from phasewatch.alerts.lifecycle import Delays
+from phasewatch.alerts.suppression import Holder
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules.rule import UNKNOWN, Condition
 from tests.timeline import START
@@ -34,7 +34,7 @@ BETWEEN = Condition(False, False)
 class Watched:
     """A desk, the events it gave, and the time, one second a judgement."""
 
-    desk: Desk = field(default_factory=lambda: Desk(ORIGIN))
+    desk: AlertEngine = field(default_factory=lambda: AlertEngine(ORIGIN))
     events: list[Event] = field(default_factory=list)
     now_s: float = 0.0
     booted_s: float = 0.0
@@ -44,7 +44,7 @@ class Watched:
         return Scene(
             START + timedelta(seconds=self.now_s),
             self.now_s - self.booted_s,
-            lambda alert, transition: Telling("said", {"phase": "L2"}),
+            lambda alert, transition: PointText("said", {"phase": "L2"}),
         )
 
     def judge(
@@ -228,7 +228,7 @@ def test_a_restart_raises_nothing_twice_and_forgets_nothing() -> None:
     watched.judge(breach(), key=HELD)
     watched.judge(breach("high"))
     watched.judge(breach(), key=HELD, held_by=ROOT)
-    again = Watched(Desk(ORIGIN, watched.records()), now_s=5.0)
+    again = Watched(AlertEngine(ORIGIN, watched.records()), now_s=5.0)
     assert {alert.key for alert in again.desk.standing()} == {ROOT, HELD}
     assert again.judge(breach("high"), breach("high")) == []
     assert again.judge(breach(), key=HELD, held_by=ROOT) == []
@@ -241,7 +241,7 @@ def test_a_restart_raises_nothing_twice_and_forgets_nothing() -> None:
 def test_a_restart_of_a_cleared_alert_counts_on() -> None:
     watched = Watched()
     watched.judge(breach(), CLEAR)
-    again = Watched(Desk(ORIGIN, watched.records()), now_s=5.0)
+    again = Watched(AlertEngine(ORIGIN, watched.records()), now_s=5.0)
     assert again.desk.standing() == []
     again.judge(breach())
     assert (again.events[0].payload["count"], again.events[0].payload["rev"]) == (2, 3)
@@ -251,7 +251,7 @@ def test_a_restart_of_a_stale_alert_waits_for_data() -> None:
     watched = Watched()
     watched.judge(breach())
     watched.silence()
-    again = Watched(Desk(ORIGIN, watched.records()), now_s=5.0)
+    again = Watched(AlertEngine(ORIGIN, watched.records()), now_s=5.0)
     assert again.silence() == []
     assert again.judge(breach()) == ["fresh"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.alerts.command import parse
+from phasewatch.alerts.operations import parse
 from tests.alerts.test_watch import HEALTHY, L2_LOST, ONE, Story
 from tests.timeline import START
 

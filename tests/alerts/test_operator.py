@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from phasewatch.alerts.alert import Key
-from phasewatch.alerts.command import Answer, CommandError, parse
 from phasewatch.alerts.event import stamp
+from phasewatch.alerts.operations import Answer, CommandError, parse
 from phasewatch.cli.alerts import lines
 from phasewatch.library.consistency import BY_PHASE
 from tests.alerts.test_bus_watch import ALL_HEALTHY, THREE

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.lifecycle import Delays, State
-from phasewatch.alerts.record import record, restored
+from phasewatch.alerts.snapshot import record, restored
 from phasewatch.rules.rule import UNKNOWN, Condition
 from tests.alerts.test_desk import CLEAR, ORIGIN, ROOT, Watched, breach
 from tests.alerts.test_watch import EARTH_PULLED, HEALTHY, L2_LOST, LOW, TWO, Story, healthy_two, restarted
@@ -26,7 +26,7 @@ def again(watched: Watched, down_s: float = 5.0) -> Watched:
     for alert in watched.desk.busy():
         if alert.timer_s is not None:
             kept[str(alert.key)] = json.loads(json.dumps(record(alert, scene.at, scene.monotonic_s)))
-    return Watched(Desk(ORIGIN, kept), now_s=watched.now_s + down_s, booted_s=-7777.0)
+    return Watched(AlertEngine(ORIGIN, kept), now_s=watched.now_s + down_s, booted_s=-7777.0)
 
 
 def test_a_pending_timer_goes_on() -> None:

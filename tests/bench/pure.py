@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import MeterPlan, build_watch, meter_plan, supply_of
 from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.per_unit import History
@@ -152,7 +152,7 @@ def _parts(bench: Bench) -> dict[str, Callable[[float], int]]:
     }
 
 
-def whole(bench: Bench, watch: Watch, at_s: float) -> int:
+def whole(bench: Bench, watch: SiteMonitor, at_s: float) -> int:
     """Take the leader's answers from words to alerts; return nanoseconds."""
     _follow(bench, watch.reading, at_s)
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=at_s)

@@ -20,7 +20,7 @@ from typing import Final
 
 from phasewatch.adapters.modbus import Bus, LinkDown
 from phasewatch.adapters.modbus_counts import LineCounts
-from phasewatch.alerts import chatter
+from phasewatch.alerts import lifecycle
 from phasewatch.connections import delivery_config
 from phasewatch.library import LoadedSite, load_site
 from phasewatch.service import Service, run_until_signalled
@@ -87,7 +87,7 @@ def _live(loaded: LoadedSite, found: Path) -> None:
 def main() -> None:
     """Begin a life for every line."""
     # An alert that comes and goes this often would be held as chattering, and nothing would flow any more.
-    chatter.begun = lambda *_: None
+    lifecycle.begun = lambda *_: None
     loaded = load_site(Path(sys.argv[1]))
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

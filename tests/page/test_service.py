@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.alerts import point_watch
+from phasewatch.alerts import point_monitor
 from phasewatch.simulator.unit import Fault
 from tests.browser import ENTER, TAB, Browser
 from tests.served import TOKEN, asked, until
@@ -70,7 +70,7 @@ def test_what_changes_at_the_meter_is_seen_on_the_page(window: Browser, meters: 
 
 @pytest.fixture
 def _old_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(point_watch, "STALE_S", 2.0)
+    monkeypatch.setattr(point_monitor, "STALE_S", 2.0)
 
 
 @pytest.mark.usefixtures("_old_soon")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
-from phasewatch.alerts.bus_watch import subject_of
-from phasewatch.alerts.daemon_watch import DAEMON
+from phasewatch.alerts.bus_monitor import subject_of
+from phasewatch.alerts.daemon_monitor import DAEMON
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.electrical.diagnosis import OTHER_KINDS
 from phasewatch.electrical.explanation import Messages

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from phasewatch.adapters.entities import Component, Names, daemon_components, point_components
 from phasewatch.adapters.messages import encode
-from phasewatch.alerts.daemon_watch import DAEMON
+from phasewatch.alerts.daemon_monitor import DAEMON
 from phasewatch.library import LoadedSite
 from phasewatch.library.topics import BIRTH, DISCOVERY
 from phasewatch.settings import MeterSettings

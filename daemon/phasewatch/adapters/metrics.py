@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from phasewatch.adapters.messages import LATENCY_BOUNDS_S, DeliveryStatus, Latency
 from phasewatch.adapters.modbus_counts import LineCounts
-from phasewatch.alerts.counts import Counts
+from phasewatch.alerts.statistics import Counts
 from phasewatch.electrical.severity import Severity
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST

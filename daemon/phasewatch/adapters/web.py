@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from phasewatch.adapters.http_connection import Peer
 from phasewatch.adapters.messages import decode, encode
 from phasewatch.adapters.metrics import CONTENT_TYPE, Measures, expose
-from phasewatch.alerts.command import VERBS
+from phasewatch.alerts.operations import VERBS
 
 MOST_BYTES: Final = 64 * 1024
 """Of the body of a request."""

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from phasewatch.alerts.chatter import RAISES
-from phasewatch.alerts.lifecycle import Life, State
+from phasewatch.alerts.lifecycle import RAISES, Life, State
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules.rule import Condition
 

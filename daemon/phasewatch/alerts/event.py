@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from phasewatch.alerts.alert import Alert, Key
-from phasewatch.alerts.record import record
+from phasewatch.alerts.snapshot import record
 from phasewatch.meters.quantities import phase_name
 
 SCHEMA: Final = "phasewatch.alert/1"
@@ -31,7 +31,7 @@ EXPLAINED: Final[frozenset[Transition]] = frozenset(("raised", "severity_changed
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class PointText:
     """The words of a change."""
 
     summary: str
@@ -45,7 +45,7 @@ class Scene:
 
     at: datetime
     monotonic_s: float
-    tell: Callable[[Alert, Transition], Telling]
+    tell: Callable[[Alert, Transition], PointText]
     meters: tuple[str, ...] = ()
     readings: Mapping[str, float] = field(default_factory=dict)
     interval_s: float | None = None

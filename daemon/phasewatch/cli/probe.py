@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from phasewatch.adapters.modbus import Bus, LineCounts
 from phasewatch.adapters.sunspec import ModelBus
-from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.point_monitor import PointMonitor
+from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import meter_plan
 from phasewatch.cli.progress import long_work
 from phasewatch.connections import open_real_bus
@@ -112,7 +112,7 @@ def poll_site(loaded: LoadedSite, *, hidden: bool = False) -> list[Poll]:
         return asyncio.run(poll_once(loaded, look))
 
 
-def poll_until_joined(loaded: LoadedSite, watch: Watch, *, hidden: bool = False) -> list[Poll]:
+def poll_until_joined(loaded: LoadedSite, watch: SiteMonitor, *, hidden: bool = False) -> list[Poll]:
     """Ask every meter, and those of points with several again until their readings can be taken together, or never.
 
     The watch is told every reading as it comes. Where that takes long, people see a bar unless it is hidden.
@@ -127,7 +127,7 @@ async def poll_once(loaded: LoadedSite, tell: Tell = lambda _number, _meter: Non
     return await _rounds(loaded, None, _Notebook(tell))
 
 
-async def _rounds(loaded: LoadedSite, watch: Watch | None, notebook: _Notebook) -> list[Poll]:
+async def _rounds(loaded: LoadedSite, watch: SiteMonitor | None, notebook: _Notebook) -> list[Poll]:
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")  # failures are told by the poll
     lines = [_Line(loaded, bus, notebook) for bus in loaded.site.buses]
     intervals_s = {meter.name: meter.interval_s for _, meter in loaded.site.meters()}
@@ -145,7 +145,7 @@ async def _rounds(loaded: LoadedSite, watch: Watch | None, notebook: _Notebook) 
     return [notebook.polls[meter] for meter in intervals_s]
 
 
-def _awaited(point: PointWatch, polls: Mapping[str, Poll], *, first: bool) -> Sequence[str]:
+def _awaited(point: PointMonitor, polls: Mapping[str, Poll], *, first: bool) -> Sequence[str]:
     """Return the meters to ask again before the point can be judged: those that answer, while they are not joined."""
     answering = [meter for meter in point.meters if polls[meter].reading is not None]
     reasons = () if point.diagnosis is None else point.diagnosis.unjudged.values()

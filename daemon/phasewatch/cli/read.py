@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from phasewatch.alerts.point_watch import PointWatch
+from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import as_object, as_text
 from phasewatch.cli.outcome import problem_found, say
@@ -53,13 +53,13 @@ def _meter(poll: Poll) -> dict[str, Any]:
     return {"meter": poll.meter, "values": poll.reading.values, "missing": poll.reading.missing}
 
 
-def _point(loaded: LoadedSite, point: PointWatch) -> dict[str, Any]:
+def _point(loaded: LoadedSite, point: PointMonitor) -> dict[str, Any]:
     if point.diagnosis is None:
         return {"point": point.name, "verdict": None}
     return {"point": point.name, **as_object(point.diagnosis, loaded.messages), **joining(point.diagnosis)}
 
 
-def _show(loaded: LoadedSite, polls: list[Poll], points: list[PointWatch]) -> None:
+def _show(loaded: LoadedSite, polls: list[Poll], points: list[PointMonitor]) -> None:
     console = Console()
     answered = [poll for poll in polls if poll.reading is not None]
     for first in range(0, len(answered), METERS_A_TABLE):

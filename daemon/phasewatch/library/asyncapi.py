@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from phasewatch.alerts.command import VERBS
+from phasewatch.alerts.operations import VERBS
 from phasewatch.library.schemas import SCHEMAS, schema
 from phasewatch.library.topics import AVAILABILITY, COMMAND, QOS, REPLY, TOPICS, Topic
 from phasewatch.meters.quantities import PHASES

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from phasewatch.alerts.bus_watch import BusWatch, MeterConfig
+from phasewatch.alerts.bus_monitor import BusMonitor, MeterConfig
 from phasewatch.alerts.event import Event
-from phasewatch.alerts.point_watch import VOID_POLLS, VOID_S, PointWatch
-from phasewatch.alerts.watch import Watch
+from phasewatch.alerts.point_monitor import VOID_POLLS, VOID_S, PointMonitor
+from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import build_watch, point_names
 from phasewatch.library import LoadedSite
 from phasewatch.meters.measuring_point import Joined
@@ -65,7 +65,7 @@ class Player:
         if events:
             yield from self._numbered(events, now_s)
 
-    def _polled(self, bus: BusWatch, meter: MeterConfig, reading: Reading) -> Iterator[Event]:
+    def _polled(self, bus: BusMonitor, meter: MeterConfig, reading: Reading) -> Iterator[Event]:
         return bus.poll(meter, reading, None, reading.at, reading.monotonic_s)
 
     def _numbered(self, events: list[Event], now_s: float) -> Iterator[Played]:
@@ -76,7 +76,7 @@ class Player:
             yield event, {**event.payload, **clock, "id": f"{self._site}-{JOURNAL}-{self._seq}", "seq": self._seq}
 
 
-def _only_meter(watch: Watch, point: PointWatch) -> tuple[BusWatch, MeterConfig] | None:
+def _only_meter(watch: SiteMonitor, point: PointMonitor) -> tuple[BusMonitor, MeterConfig] | None:
     """Return the meter that every row is a poll of; None where a point has several: a row is of none of them."""
     meters = [(bus, meter) for bus in watch.buses.values() for meter in bus.meters if meter.point == point.name]
     return meters[0] if len(meters) == 1 else None

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from phasewatch.alerts.alert import Key
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, rounded, stamp
 
 
@@ -33,7 +33,7 @@ class Line:
 class Tally:
     """Counts events as they pass."""
 
-    desk: Desk
+    desk: AlertEngine
     lines: dict[str, Line] = field(default_factory=dict)
     standing: dict[Key, datetime] = field(default_factory=dict)
     events: int = 0

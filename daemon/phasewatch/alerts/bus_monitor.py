@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Final
 
 from phasewatch.alerts.alert import Alert, Key
-from phasewatch.alerts.causes import HOLDS
-from phasewatch.alerts.desk import Desk
-from phasewatch.alerts.event import Event, Scene, Telling, Transition
+from phasewatch.alerts.engine import AlertEngine
+from phasewatch.alerts.evaluation import RuleBinding, judge
+from phasewatch.alerts.event import Event, PointText, Scene, Transition
 from phasewatch.alerts.lifecycle import Delays
-from phasewatch.alerts.post import Post, judge
-from phasewatch.alerts.told import later_text, rule_text
+from phasewatch.alerts.suppression import HOLDS
+from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.meter_offline import MeterOffline
@@ -45,11 +45,11 @@ class MeterConfig:
         return max(self.interval_s, self.window_s or 0.0)
 
 
-class BusWatch:
+class BusMonitor:
     """One bus with its rules and those of its meters."""
 
     def __init__(
-        self, name: str, meters: Sequence[MeterConfig], rules: Sequence[BusRule], desk: Desk, messages: Messages
+        self, name: str, meters: Sequence[MeterConfig], rules: Sequence[BusRule], desk: AlertEngine, messages: Messages
     ) -> None:
         self.name, self.meters = name, tuple(meters)
         self._desk, self._messages = desk, messages
@@ -116,7 +116,7 @@ class BusWatch:
             self._messages["reasons"],
         )
 
-    def _teller(self, at: datetime, monotonic_s: float) -> Callable[[Alert, Transition], Telling]:
+    def _teller(self, at: datetime, monotonic_s: float) -> Callable[[Alert, Transition], PointText]:
         return lambda alert, transition: self._tell(alert, transition, alert.stood_s(at, monotonic_s))
 
     def _held(self, meter: str) -> Mapping[str, Alert]:
@@ -134,9 +134,9 @@ class BusWatch:
     def _offline_alert(self, meter: str) -> Alert:
         return self._desk.alert(Key(meter, MeterOffline.name))
 
-    def _tell(self, alert: Alert, transition: Transition, stood_s: float) -> Telling:
+    def _tell(self, alert: Alert, transition: Transition, stood_s: float) -> PointText:
         later = later_text(alert, transition, self._messages, stood_s)
-        return Telling(self._full_text(alert, transition) if later is None else later)
+        return PointText(self._full_text(alert, transition) if later is None else later)
 
     def _full_text(self, alert: Alert, transition: Transition) -> str:
         if alert.key.rule != MeterOffline.name:
@@ -154,9 +154,11 @@ def subject_of(bus: str) -> str:
     return f"_bus-{bus}"
 
 
-def posts(rules: Sequence[RuleOf[Seen]], subject: str) -> list[Post[Seen]]:
+def posts(rules: Sequence[RuleOf[Seen]], subject: str) -> list[RuleBinding[Seen]]:
     """Return the posts of the rules that are not disabled."""
-    return [Post(rule, Key(subject, rule.name), _delays(rule.settings)) for rule in rules if rule.settings.enabled]
+    return [
+        RuleBinding(rule, Key(subject, rule.name), _delays(rule.settings)) for rule in rules if rule.settings.enabled
+    ]
 
 
 def _delays(settings: RuleSettings) -> Delays:

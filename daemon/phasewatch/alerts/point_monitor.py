@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from phasewatch.alerts.alert import Alert, Key
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.engine import AlertEngine
+from phasewatch.alerts.evaluation import RuleBinding, judge
 from phasewatch.alerts.event import Event, Scene
 from phasewatch.alerts.lifecycle import Delays
-from phasewatch.alerts.post import Post, judge
-from phasewatch.alerts.told import Blind, tell_point
+from phasewatch.alerts.text import Blind, point_alert_text
 from phasewatch.electrical.diagnosis import Diagnosis, diagnose
 from phasewatch.electrical.explanation import Messages
 from phasewatch.electrical.limits import Limits
@@ -33,7 +33,7 @@ VOID_S: Final = 30.0
 """A half-run timer is void after a gap this long, and of this many polls."""
 
 
-class PointWatch:
+class PointMonitor:
     """One point with its rules."""
 
     def __init__(
@@ -42,7 +42,7 @@ class PointWatch:
         supply: Supply,
         limits: Limits,
         rules: Sequence[Rule],
-        desk: Desk,
+        desk: AlertEngine,
         messages: Messages,
     ) -> None:
         self.name = joint.name
@@ -62,7 +62,7 @@ class PointWatch:
         self._stood: tuple[float | None, ...] = ()
         self._judged_s: float | None = None
         self._posts = [
-            Post(rule, Key(self.name, rule.name), self._delays(rule)) for rule in rules if rule.settings.enabled
+            RuleBinding(rule, Key(self.name, rule.name), self._delays(rule)) for rule in rules if rule.settings.enabled
         ]
 
     def learned(self) -> dict[str, Any] | None:
@@ -134,7 +134,7 @@ class PointWatch:
         return Scene(
             at,
             monotonic_s,
-            lambda alert, transition: tell_point(
+            lambda alert, transition: point_alert_text(
                 alert, transition, self._diagnosed(), self._messages, alert.stood_s(at, monotonic_s), blind
             ),
             self.meters,

@@ -3,8 +3,8 @@
 from typing import Any, Final, NamedTuple
 
 from phasewatch.alerts.alert import Alert
-from phasewatch.alerts.causes import ROOT
-from phasewatch.alerts.event import EXPLAINED, Telling, Transition, stamp
+from phasewatch.alerts.event import EXPLAINED, PointText, Transition, stamp
+from phasewatch.alerts.suppression import ROOT
 from phasewatch.electrical.diagnosis import Diagnosis
 from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.meters.quantities import phase_name
@@ -28,13 +28,13 @@ class Blind(NamedTuple):
         return {"interval": f"{self.interval_s:g}", "window": window}
 
 
-def tell_point(
+def point_alert_text(
     alert: Alert, transition: Transition, diagnosis: Diagnosis, messages: Messages, stood_s: float, blind: Blind
-) -> Telling:
+) -> PointText:
     """Return the words for a change of an alert of a point."""
     later = later_text(alert, transition, messages, stood_s)
     if transition not in EXPLAINED:
-        return Telling(later or "")
+        return PointText(later or "")
     explained = explain(diagnosis, messages)
     own = ROOT.get(diagnosis.verdict.code) == alert.key.rule
     verdict = {
@@ -46,7 +46,7 @@ def tell_point(
     }
     phases = ", ".join(diagnosis.verdict.phases)
     summary = explained.summary if own else rule_text(alert, messages, phases, **blind.words(messages))
-    return Telling(later or summary, verdict)
+    return PointText(later or summary, verdict)
 
 
 def later_text(alert: Alert, transition: Transition, messages: Messages, stood_s: float) -> str | None:

@@ -1,33 +1,62 @@
 """The watch over one site, without clock or I/O: readings and failures go in, events come out.
 
 Live polling and replay feed the same watch, so both reach the same alerts.
+
+What is no longer configured: its end is told, and what numbers its occurrences is kept.
+
+An `alert_id` names one occurrence for good, and whoever ignores an older `rev` must not ignore an alert because its
+rule was away for a while. So a forgotten alert leaves its two numbers behind, in one record for the whole journal.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from phasewatch.alerts.alert import Alert
-from phasewatch.alerts.bus_watch import BusWatch, subject_of
-from phasewatch.alerts.command import Answer, Command
-from phasewatch.alerts.counts import Counts, count
-from phasewatch.alerts.daemon_watch import DaemonWatch
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.bus_monitor import BusMonitor, subject_of
+from phasewatch.alerts.daemon_monitor import DAEMON, DaemonMonitor
+from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Scene
-from phasewatch.alerts.operator import end_what_is_over, operate
-from phasewatch.alerts.point_watch import PointWatch
-from phasewatch.alerts.record import record, worth_keeping
-from phasewatch.alerts.retiring import retire
+from phasewatch.alerts.lifecycle import Life
+from phasewatch.alerts.operations import Answer, Command, end_what_is_over, operate
+from phasewatch.alerts.point_monitor import PointMonitor
+from phasewatch.alerts.snapshot import numbers, readable, record, worth_keeping
+from phasewatch.alerts.statistics import Counts, count
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import METER_RULES
 from phasewatch.rules.rule import Health
 
+FORGOTTEN: Final = f"{DAEMON}/_forgotten"
+"""Journal record of the numbers of forgotten alerts: `desk.numbers`."""
 
-class Watch:
+
+def retire(
+    desk: AlertEngine, paths: Iterable[str], scene_of: Callable[[Alert], Scene], records: Mapping[str, dict[str, Any]]
+) -> list[Event]:
+    """Forget alerts by their paths but for their numbers; return the ends of those that stand.
+
+    `records`: of what is not on the desk, as at a start. A path that is no alert's is passed over.
+    """
+    paths = frozenset(paths)
+    found = {path: kept for path, kept in records.items() if path in paths}
+    desk.numbers |= numbers({path: [kept.get("count"), kept.get("rev")] for path, kept in found.items()})
+    desk.restore({path: kept for path, kept in found.items() if readable(kept)})
+    ends = [_end(desk, alert, scene_of(alert)) for alert in desk.standing() if str(alert.key) in paths]
+    desk.forget(paths)
+    return ends
+
+
+def _end(desk: AlertEngine, alert: Alert, scene: Scene) -> Event:
+    alert.life, alert.chatter, alert.latched = Life(), None, False
+    alert.retired = True
+    return desk.clear(alert, scene, reason=scene.reason("not_configured"))
+
+
+class SiteMonitor:
     """Every point, bus and meter of a site, the daemon itself, and their alerts."""
 
     def __init__(
-        self, points: Sequence[PointWatch], buses: Sequence[BusWatch], desk: Desk, daemon: DaemonWatch
+        self, points: Sequence[PointMonitor], buses: Sequence[BusMonitor], desk: AlertEngine, daemon: DaemonMonitor
     ) -> None:
         self.points = {point.name: point for point in points}
         self.buses = {bus.name: bus for bus in buses}

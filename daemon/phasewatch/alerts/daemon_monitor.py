@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Final
 
 from phasewatch.alerts.alert import Alert
-from phasewatch.alerts.bus_watch import posts
-from phasewatch.alerts.desk import Desk
-from phasewatch.alerts.event import Event, Scene, Telling, Transition
-from phasewatch.alerts.post import judge
-from phasewatch.alerts.told import later_text, rule_text
+from phasewatch.alerts.bus_monitor import posts
+from phasewatch.alerts.engine import AlertEngine
+from phasewatch.alerts.evaluation import judge
+from phasewatch.alerts.event import Event, PointText, Scene, Transition
+from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
 from phasewatch.rules.rule import DaemonRule, Health
 
@@ -20,10 +20,10 @@ TEST: Final = "test"
 """Rule of the alert that an operator asks for, to see one arrive."""
 
 
-class DaemonWatch:
+class DaemonMonitor:
     """The daemon with its rules."""
 
-    def __init__(self, rules: Sequence[DaemonRule], desk: Desk, messages: Messages) -> None:
+    def __init__(self, rules: Sequence[DaemonRule], desk: AlertEngine, messages: Messages) -> None:
         self._desk, self._messages = desk, messages
         self._posts = posts(rules, DAEMON)
 
@@ -34,10 +34,10 @@ class DaemonWatch:
     def scene(self, at: datetime, monotonic_s: float) -> Scene:
         """Return what stands around a judgement of the daemon."""
 
-        def tell(alert: Alert, transition: Transition) -> Telling:
+        def tell(alert: Alert, transition: Transition) -> PointText:
             if alert.key.rule == TEST and transition in ("raised", "cleared"):
-                return Telling(self._messages["test"][transition])
+                return PointText(self._messages["test"][transition])
             later = later_text(alert, transition, self._messages, alert.stood_s(at, monotonic_s))
-            return Telling(rule_text(alert, self._messages) if later is None else later)
+            return PointText(rule_text(alert, self._messages) if later is None else later)
 
         return Scene(at, monotonic_s, tell, reasons=self._messages["reasons"])

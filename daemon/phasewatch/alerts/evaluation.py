@@ -5,18 +5,17 @@ from dataclasses import dataclass, field
 from typing import Final, Generic
 
 from phasewatch.alerts.alert import Alert, Key
-from phasewatch.alerts.causes import explains
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Scene
-from phasewatch.alerts.holding import Holder
 from phasewatch.alerts.lifecycle import Delays
+from phasewatch.alerts.suppression import Holder, explains
 from phasewatch.rules.rule import Condition, RuleOf, Seen
 
 _OVER: Final = Condition(False, True)
 
 
 @dataclass(frozen=True, slots=True)
-class Post(Generic[Seen]):
+class RuleBinding(Generic[Seen]):
     """A rule where it stands: what its alert is called, and how long a condition must hold."""
 
     rule: RuleOf[Seen]
@@ -27,7 +26,11 @@ class Post(Generic[Seen]):
 
 
 def judge(
-    posts: Sequence[Post[Seen]], seen: Seen, desk: Desk, scene: Scene, held: Mapping[str, Alert] | None = None
+    posts: Sequence[RuleBinding[Seen]],
+    seen: Seen,
+    desk: AlertEngine,
+    scene: Scene,
+    held: Mapping[str, Alert] | None = None,
 ) -> Iterator[Event]:
     """Judge what is seen by every post; `held`: the rules that an alert elsewhere explains, and that alert."""
     holders = {name: Holder(alert) for name, alert in (held or {}).items()}
@@ -47,14 +50,14 @@ def judge(
             yield from _end(post, desk, scene)
 
 
-def _end(post: Post[Seen], desk: Desk, scene: Scene) -> Iterator[Event]:
+def _end(post: RuleBinding[Seen], desk: AlertEngine, scene: Scene) -> Iterator[Event]:
     """Let an alert clear whose rule has no meaning here any more: nothing else would ever judge it."""
     alert = post.alerts.get(None) or _alert(post, desk, None)
     if alert.standing:
         yield from desk.judge(alert.key, _OVER, post.delays, scene)
 
 
-def _alert(post: Post[Seen], desk: Desk, phase: str | None) -> Alert:
+def _alert(post: RuleBinding[Seen], desk: AlertEngine, phase: str | None) -> Alert:
     key = post.key if phase is None else Key(post.key.subject, post.key.rule, phase)
     alert = post.alerts[phase] = desk.alert(key)
     return alert

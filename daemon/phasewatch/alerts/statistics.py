@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from phasewatch.alerts.alert import Alert
-from phasewatch.alerts.desk import Desk
+from phasewatch.alerts.engine import AlertEngine
 from phasewatch.electrical.severity import Severity
 
 NEWS_S: Final = 600.0
@@ -40,7 +40,7 @@ class Counts:
     """Everything that stands, by severity and published state."""
 
 
-def count(desk: Desk, at: datetime, monotonic_s: float) -> Counts:
+def count(desk: AlertEngine, at: datetime, monotonic_s: float) -> Counts:
     """Return the counts at a moment."""
     busy = desk.busy()
     standing = [alert for alert in busy if alert.standing]

@@ -1,31 +1,88 @@
-"""The desk keeps every alert, judges conditions as they come in, and says what changed."""
+"""The desk keeps every alert, judges conditions as they come in, and says what changed.
+
+What an alert that stands has come to: how bad it was at worst, and which verdict stands behind it now.
+"""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from phasewatch.alerts import chatter
+from phasewatch.alerts import lifecycle
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.event import EXPLAINED, Event, Origin, Scene, Transition, event, occurrence
-from phasewatch.alerts.holding import Holder, still_suppressed, wait
 from phasewatch.alerts.lifecycle import Delays, Life, State, step
-from phasewatch.alerts.record import numbers, restored, resume
-from phasewatch.alerts.worsening import diagnosed, diagnosed_anew, escalates, worse
+from phasewatch.alerts.snapshot import numbers, restored, resume
+from phasewatch.alerts.suppression import BY_VERDICT, ROOT, Holder, still_suppressed, wait
+from phasewatch.electrical.severity import Severity
+from phasewatch.rules.meter_offline import MeterOffline
 from phasewatch.rules.rule import Condition, Truth
+
+_RANK: Final[dict[Severity, int]] = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+
+AGAIN_S: Final = 60.0
+"""A verdict that an alert has had before is told again only when it has held for this long: it may hover."""
+
+
+def worse(alert: Alert, condition: Condition) -> float | None:
+    """Return the value farther beyond the limit: the worst so far, or the new one."""
+    value, limit, worst = condition.value, condition.limit, alert.worst
+    if value is None or limit is None or worst is None:
+        return worst
+    return max(worst, value, key=lambda v: abs(v - limit)) if condition.breached else worst
+
+
+def escalates(alert: Alert, delays: Delays) -> bool:
+    """Raise the severity once it was worse for as many polls as a raise takes; it never falls while standing."""
+    condition = alert.condition
+    if condition is None or _RANK[condition.severity] <= _RANK[alert.severity]:
+        alert.worse_polls = 0
+        return False
+    alert.worse_polls += 1
+    if alert.worse_polls < delays.on_polls:
+        return False
+    alert.severity, alert.worse_polls = condition.severity, 0
+    return True
+
+
+def diagnosed_anew(alert: Alert, delays: Delays, scene: Scene) -> bool:
+    """Return whether another verdict of the same alert has held for as long as a raise takes."""
+    found = diagnosed(alert, scene)
+    if not found or found == alert.diagnosed:
+        alert.other = ()
+        return False
+    if found != alert.other:
+        alert.other, alert.other_since_s, alert.other_polls = found, scene.monotonic_s, 0
+    alert.other_polls += 1
+    needs_s = max(AGAIN_S, delays.on_s) if found in alert.diagnosed_before else delays.on_s
+    return alert.other_polls >= delays.on_polls and scene.monotonic_s - alert.other_since_s >= needs_s
+
+
+def diagnosed(alert: Alert, scene: Scene) -> tuple[str, ...]:
+    """Return code and phases of the verdict, if it is the one that this alert goes by; else nothing."""
+    if alert.key.rule == MeterOffline.name:
+        return scene.verdict
+    code, phases = scene.verdict[:1], scene.verdict[1:]
+    if alert.key.rule not in BY_VERDICT or not code or ROOT.get(code[0]) != alert.key.rule:
+        return ()
+    if alert.key.rule == "neutral_displacement" or not phases:
+        # Where N moves to follows the load, and a direction that is lost in the noise is no news.
+        phases = alert.diagnosed[1:] if alert.diagnosed[:1] == code else ()
+    return (*code, *phases)
+
 
 _NO_BREACH = Truth.CLEAR
 _NO_DELAYS: Final = Delays(0.0, 0.0)
-MOST_NEWS: Final = 10_000
+MOST_RAISES: Final = 10_000
 
 
-class News(NamedTuple):
+class Raise(NamedTuple):
     """An alert that was raised."""
 
     monotonic_s: float
     key: Key
 
 
-class Desk:
+class AlertEngine:
     """All alerts of one site; the one place where they change."""
 
     def __init__(
@@ -38,7 +95,7 @@ class Desk:
         self.origin = origin
         self.numbers = numbers(forgotten or {})
         """`count` and `rev` of forgotten alerts, by path: one that comes back goes on with them."""
-        self.news: deque[News] = deque(maxlen=MOST_NEWS)
+        self.news: deque[Raise] = deque(maxlen=MOST_RAISES)
         """The newest raises, but those of shelved alerts."""
         self._alerts: dict[Key, Alert] = {}
         self._by_subject: dict[str, list[Alert]] = {}
@@ -190,9 +247,9 @@ class Desk:
         stood, there = alert.standing, alert.life.standing
         alert.life = step(alert.life, truth, scene.monotonic_s, delays)
         if alert.chatter is not None:
-            alert.chatter = chatter.held(alert.chatter, truth, scene.monotonic_s, delays)
+            alert.chatter = lifecycle.held(alert.chatter, truth, scene.monotonic_s, delays)
         if alert.back is not None:
-            alert.back = chatter.lasting(alert.back, truth, scene.monotonic_s, delays)
+            alert.back = lifecycle.lasting(alert.back, truth, scene.monotonic_s, delays)
         alert.latched &= delays.latch
         if alert.life.standing and not there:
             yield from self._begin(alert, stood, scene)
@@ -209,8 +266,8 @@ class Desk:
         """Raise an alert; one that still stood because it is latched or chatters has its condition back."""
         alert.raises.append(scene.monotonic_s)
         told, alert.latched = alert.chatter is None, False
-        alert.back = None if told else chatter.back(scene.monotonic_s)
-        alert.chatter = alert.chatter or chatter.begun(alert.raises)
+        alert.back = None if told else lifecycle.back(scene.monotonic_s)
+        alert.chatter = alert.chatter or lifecycle.begun(alert.raises)
         if not stood:
             yield self._raise(alert, scene)
         elif told:
@@ -241,7 +298,7 @@ class Desk:
         alert.severity = alert.condition.severity if alert.condition else alert.severity
         alert.worst = alert.condition.value if alert.condition else None
         if alert.shelved_until is None:
-            self.news.append(News(scene.monotonic_s, alert.key))
+            self.news.append(Raise(scene.monotonic_s, alert.key))
         return self.open(alert, scene)
 
     def open(self, alert: Alert, scene: Scene, by: str | None = None, reason: str | None = None) -> Event:
