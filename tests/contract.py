@@ -7,8 +7,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from phasewatch.library.schemas import schema
-from phasewatch.library.topics import Topic, kind_of
+from phasewatch.contract.schemas import schema
+from phasewatch.contract.topics import Topic, kind_of
 
 
 @cache

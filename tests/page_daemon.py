@@ -8,12 +8,12 @@ from typing import Any
 from phasewatch.adapters.broadcast import Broadcast
 from phasewatch.adapters.page import routes
 from phasewatch.adapters.page_daemon import slim
+from phasewatch.configuration.files import load_messages
 from phasewatch.drawing.limits import Limits
 from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.electrical.supply import Supply
 from phasewatch.history import History, Span
-from phasewatch.library import load_messages
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE
 from tests.served import ALERT, LOCALHOST, STATUS, TOKEN, FakeDaemon, served
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.library import LibraryError, LoadedSite, load_site
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.site import LoadedSite, load_site
 
 METER = "{name: m, profile: eastron-sdm630}"
 GOOD = f"""\
@@ -52,7 +53,7 @@ def load(directory: Path, text: str) -> LoadedSite:
 
 def refusal(directory: Path, text: str) -> list[str]:
     """Return why a site file is refused, without the name of the file."""
-    with pytest.raises(LibraryError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load(directory, text)
     prefix = str(directory / "site.yaml")
     assert all(line.startswith(prefix) for line in caught.value.lines)

@@ -7,7 +7,8 @@ import pytest
 from pydantic import BaseModel
 
 from phasewatch.cli.simulate import read_scenario
-from phasewatch.library import config_directory, load_site, read_yaml
+from phasewatch.configuration.files import config_directory, read_yaml
+from phasewatch.configuration.site import load_site
 from phasewatch.meters.profile import Block, Example, Mark, Profile, Register, Serial, SunSpec
 from phasewatch.rules.catalogue import RULES
 from phasewatch.rules.rule import RuleSettings

@@ -8,7 +8,8 @@ from itertools import chain
 import pytest
 import yaml
 
-from phasewatch.library import build_site, parse_yaml
+from phasewatch.configuration.files import parse_yaml
+from phasewatch.configuration.site import build_site
 from tests.cli.program import phasewatch
 from tests.cli.test_help import COMMANDS
 from tests.contract import fault

@@ -15,10 +15,10 @@ from phasewatch.adapters.metrics import expose
 from phasewatch.adapters.modbus_counts import LineCounts
 from phasewatch.adapters.page import routes
 from phasewatch.adapters.web import application
+from phasewatch.configuration.files import config_directory, load_messages
+from phasewatch.contract.topics import TOPICS
 from phasewatch.electrical.severity import Severity
 from phasewatch.electrical.supply import System
-from phasewatch.library import config_directory, load_messages
-from phasewatch.library.topics import TOPICS
 from phasewatch.meters.measuring_point import Wiring
 from phasewatch.rules.catalogue import RULES
 from phasewatch.settings import Site

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from phasewatch.library import config_directory, read_yaml
-from phasewatch.library.schemas import schema
-from phasewatch.library.topics import ALERT, PHASE_ALERT
+from phasewatch.configuration.files import config_directory, read_yaml
+from phasewatch.contract.schemas import schema
+from phasewatch.contract.topics import ALERT, PHASE_ALERT
 
 FILE = config_directory() / "examples" / "home-assistant.yaml"
 TEXT = FILE.read_text("utf-8")

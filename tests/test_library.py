@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from phasewatch.library import (
-    LibraryError,
+from phasewatch.configuration.errors import ConfigurationError, validation_lines
+from phasewatch.configuration.files import (
     YamlError,
     config_directory,
     limits_ids,
@@ -19,7 +19,6 @@ from phasewatch.library import (
     parse_yaml,
     profile_ids,
     read_yaml,
-    validation_lines,
 )
 
 PROFILE = """\
@@ -243,34 +242,34 @@ def test_a_profile_that_cannot_be_used_says_every_reason(
     tmp_path: Path, name: str, text: str, lines: list[str]
 ) -> None:
     file = put(tmp_path, name, text)
-    with pytest.raises(LibraryError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_profile(file.stem, tmp_path)
     assert caught.value.lines == tuple(f"{file}: {line}" for line in lines)
 
 
 def test_a_broken_file_is_a_library_error(tmp_path: Path) -> None:
     file = put(tmp_path, "mine.yaml", "id: mine\nid: mine\n")
-    with pytest.raises(LibraryError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_profile("mine", tmp_path)
     assert str(caught.value) == f"{file}:2: key 'id' is already in line 1; remove one of the two"
 
 
 def test_an_unknown_id_is_answered_with_the_nearest_names() -> None:
-    with pytest.raises(LibraryError, match=r"no file eastron-sdm360\.yaml; did you mean eastron-sdm630"):
+    with pytest.raises(ConfigurationError, match=r"no file eastron-sdm360\.yaml; did you mean eastron-sdm630"):
         load_profile("eastron-sdm360")
 
 
 def test_an_id_is_a_name_and_no_path() -> None:
-    with pytest.raises(LibraryError, match="no file"):
+    with pytest.raises(ConfigurationError, match="no file"):
         load_profile("../limits/en50160")
 
 
 def test_a_file_with_the_other_ending_is_pointed_out(tmp_path: Path) -> None:
     put(tmp_path, "mine.yml", PROFILE.format(id="mine"))
-    with pytest.raises(LibraryError, match=r"rename mine\.yml to mine\.yaml"):
+    with pytest.raises(ConfigurationError, match=r"rename mine\.yml to mine\.yaml"):
         load_profile("mine", tmp_path)
 
 
 def test_a_language_that_is_not_there_is_refused() -> None:
-    with pytest.raises(LibraryError, match=r"no file tlh\.yaml"):
+    with pytest.raises(ConfigurationError, match=r"no file tlh\.yaml"):
         load_messages("tlh")

@@ -1,6 +1,6 @@
 import pytest
 
-from phasewatch.library import config_directory, load_profile, profile_ids
+from phasewatch.configuration.files import config_directory, load_profile, profile_ids
 from phasewatch.meters.decode import example_problems
 from phasewatch.meters.profile import Block, Profile
 from phasewatch.meters.quantities import LL, LN

@@ -94,8 +94,10 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.modbus import BusError, open_bus
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.files import load_profile
+from phasewatch.configuration.site import build_site
 from phasewatch.connections import open_real_bus
-from phasewatch.library import LibraryError, build_site, load_profile
 from phasewatch.meters.decode import decode
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.quantities import LN
@@ -127,7 +129,7 @@ def site(*urls: str, profile_id: str = "eastron-sdm630") -> dict[str, object]:
 
 
 def test_one_line_under_two_framings_is_refused_before_anything_runs() -> None:
-    with pytest.raises(LibraryError, match="gateway:4001"):
+    with pytest.raises(ConfigurationError, match="gateway:4001"):
         build_site(site("tcp://gateway:4001", "rtu+tcp://gateway:4001"), Path("site.yaml"))
 
 

@@ -10,7 +10,7 @@ from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Origin
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.assembly import LEARNED, SEEN_LIVE, build_watch
-from phasewatch.library import LoadedSite
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.reading import Reading
 from phasewatch.reconfiguration import changed_buses, needs_restart, reconfigure
 from phasewatch.rules.rule import Health

@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator
 from phasewatch.alerts.daemon_monitor import TEST
 from phasewatch.alerts.event import SCHEMA, Transition
 from phasewatch.alerts.operations import MOST_CHARACTERS, Answer, CommandError, parse
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.contract.schemas import SCHEMAS, schema
+from phasewatch.contract.topics import TOPICS
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.electrical.severity import Severity
-from phasewatch.library import LibraryError
-from phasewatch.library.schemas import SCHEMAS, schema
-from phasewatch.library.topics import TOPICS
 from phasewatch.meters.quantities import PHASES, UNITS, phase_name
 from phasewatch.rules.catalogue import RULES
 from tests.cli.program import phasewatch
@@ -83,7 +83,7 @@ def test_every_schema_belongs_to_a_topic() -> None:
 
 
 def test_a_schema_that_is_not_there_is_named() -> None:
-    with pytest.raises(LibraryError, match="schema reading: no such schema; one of alert, alerts"):
+    with pytest.raises(ConfigurationError, match="schema reading: no such schema; one of alert, alerts"):
         schema("reading")
 
 

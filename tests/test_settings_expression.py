@@ -8,8 +8,9 @@ import pytest
 
 from phasewatch.alerts.event import Event
 from phasewatch.assembly import build_watch
-from phasewatch.library import LibraryError, LoadedSite, load_site
-from phasewatch.library.shipped import config_directory
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.files import config_directory
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import RULES
 from phasewatch.rules.expression import Settings
@@ -57,7 +58,7 @@ def loaded(rules: dict[Any, Any], own: dict[str, Any] | None = None) -> LoadedSi
     ],
 )
 def test_what_cannot_be_a_rule_is_refused_with_its_place(rules: dict[Any, Any], own: dict[str, Any], line: str) -> None:
-    with pytest.raises(LibraryError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         loaded(rules, own)
     (found,) = caught.value.lines
     assert found.startswith(f"/nowhere/site.yaml: {line}")

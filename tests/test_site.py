@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.library import LibraryError, build_site, config_directory, load_site
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.files import config_directory
+from phasewatch.configuration.site import build_site, load_site
 from tests.site_file import GOOD, load, meters, refusal
 
 M0 = "buses[0].meters[0]"
@@ -28,14 +30,14 @@ NO_SITE = "holds no keys such as site, buses and mqtt; begin with config/site.ex
 def test_a_file_that_is_no_site_says_what_it_is(content: bytes, line: str, tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
     file.write_bytes(content)
-    with pytest.raises(LibraryError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_site(file)
     assert caught.value.lines[0] == f"{file}{line}"
 
 
 def test_a_site_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "gone.yaml", "No such file or directory"), (tmp_path, "Is a directory")):
-        with pytest.raises(LibraryError) as caught:
+        with pytest.raises(ConfigurationError) as caught:
             load_site(path)
         assert caught.value.lines == (f"{path}: cannot be read: {reason}",)
 
@@ -76,7 +78,7 @@ def test_a_meter_whose_unit_id_differs_over_tcp_is_asked_by_that_of_its_bus(url:
 
     loaded = build_site(two(7), Path("site.yaml"))
     assert [loaded.unit_id_of(meter) for _, meter in loaded.site.meters()] == unit_ids
-    with pytest.raises(LibraryError, match=f"unit {unit_ids[0]} is already m on this bus"):
+    with pytest.raises(ConfigurationError, match=f"unit {unit_ids[0]} is already m on this bus"):
         build_site(two(unit_ids[0]), Path("site.yaml"))
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from phasewatch.assembly import meter_plan
 from phasewatch.cli.probe import poll_once
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import example_problems
 from phasewatch.meters.profile import Example, Profile
 from phasewatch.meters.quantities import LL, LN

@@ -10,9 +10,9 @@ import yaml
 
 from phasewatch.adapters.mqtt import base_topic
 from phasewatch.alerts.alert import Key
-from phasewatch.library import config_directory
-from phasewatch.library.asyncapi import CHOICES, PARAMETERS, document, text
-from phasewatch.library.topics import ALERT, AVAILABILITY, BASE, EVENT, PHASE_ALERT, TOPICS, Topic, kind_of
+from phasewatch.configuration.files import config_directory
+from phasewatch.contract.asyncapi import CHOICES, PARAMETERS, document, text
+from phasewatch.contract.topics import ALERT, AVAILABILITY, BASE, EVENT, PHASE_ALERT, TOPICS, Topic, kind_of
 
 DOCUMENT = document()
 
@@ -50,7 +50,7 @@ def references(of: Any) -> Iterator[str]:
 class TestAsyncApi:
     def test_the_file_is_what_the_table_and_the_schemas_make(self) -> None:
         written = (config_directory() / "asyncapi.yaml").read_text(encoding="utf-8")
-        assert written == text(), "python -m phasewatch.library.asyncapi > config/asyncapi.yaml"
+        assert written == text(), "python -m phasewatch.contract.asyncapi > config/asyncapi.yaml"
 
     def test_it_is_the_same_when_read_back(self) -> None:
         assert yaml.safe_load(text()) == json.loads(json.dumps(DOCUMENT))

@@ -13,8 +13,8 @@ from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
 from phasewatch.adapters.messages import Restored, encode
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.assembly import DISCOVERED, point_names
-from phasewatch.library import LoadedSite
-from phasewatch.library.topics import ALERTS, COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
+from phasewatch.configuration.site import LoadedSite
+from phasewatch.contract.topics import ALERTS, COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
 from phasewatch.publications import NO_DATA, no_data, point_state
 
 

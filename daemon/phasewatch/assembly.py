@@ -11,9 +11,9 @@ from phasewatch.alerts.event import Origin
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.alerts.snapshot import readable
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
-from phasewatch.library import LoadedSite
 from phasewatch.meters.decode import Decoder
 from phasewatch.meters.endpoint import Endpoint
 from phasewatch.meters.measuring_point import MeasuringPoint, Member

@@ -18,9 +18,9 @@ from phasewatch.alerts.evidence import SHIFTS, Recorder
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.assembly import LEARNED, SEEN_LIVE
+from phasewatch.contract.topics import ALERT, EVENT, PHASE_ALERT
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.history import History
-from phasewatch.library.topics import ALERT, EVENT, PHASE_ALERT
 from phasewatch.running import Running
 
 LEARNED_S: Final = 600.0

@@ -2,7 +2,7 @@
 
 from phasewatch.adapters.messages import DeliveryConfig
 from phasewatch.adapters.modbus import Bus, open_bus
-from phasewatch.library import LoadedSite
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.settings import BusSettings
 
 

@@ -15,8 +15,8 @@ from phasewatch.adapters.mqtt import Arrived
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.operations import Answer, CommandError, parse, refusal
 from phasewatch.bookkeeping import Bookkeeper
+from phasewatch.contract.topics import ALERT, COMMAND, PHASE_ALERT, REPLY, kind_of
 from phasewatch.history import History
-from phasewatch.library.topics import ALERT, COMMAND, PHASE_ALERT, REPLY, kind_of
 from phasewatch.measuring import measures
 from phasewatch.polling import Clock
 from phasewatch.publications import delivery_state, point_state, status

@@ -9,9 +9,9 @@ from phasewatch.adapters.messages import DeliveryStatus
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.statistics import Counts
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.electrical.diagnosis import Diagnosis, diagnose, joining, numbers
 from phasewatch.electrical.explanation import explain
-from phasewatch.library import LoadedSite
 from phasewatch.meters.reading import Reading
 from phasewatch.polling import BusPoller
 from phasewatch.rules.rule import Health

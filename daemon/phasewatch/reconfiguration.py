@@ -11,7 +11,7 @@ from phasewatch.alerts.event import Event
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import LEARNED, SEEN_LIVE, bus_watch, configured, daemon_watch, point_names, point_watch
-from phasewatch.library import LoadedSite
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.profile import Profile
 from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES
 from phasewatch.rules.rule import RuleSettings

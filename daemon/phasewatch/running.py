@@ -5,7 +5,7 @@ from datetime import datetime
 
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.alerts.site_monitor import SiteMonitor
-from phasewatch.library import LoadedSite
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.polling import BusPoller
 
 

@@ -26,9 +26,10 @@ from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.announcements import Announcer
 from phasewatch.assembly import DISCOVERED, build_watch, meter_plan
 from phasewatch.bookkeeping import Bookkeeper, readable_records
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.connections import delivery_config, open_real_bus
 from phasewatch.history import History
-from phasewatch.library import LibraryError, LoadedSite, load_site
 from phasewatch.meters.reading import Reading
 from phasewatch.operations import Operations
 from phasewatch.polling import BusPoller, Clock
@@ -261,11 +262,13 @@ class Service:
             loaded = await asyncio.to_thread(load_site, running.loaded.path)
             fixed = needs_restart(running.loaded.site, loaded.site)
             if fixed:
-                raise LibraryError([f"{loaded.path}: {', '.join(fixed)}: another value needs a restart of the daemon"])
+                raise ConfigurationError(
+                    [f"{loaded.path}: {', '.join(fixed)}: another value needs a restart of the daemon"]
+                )
             await self._take_over(loaded)
             running.configuration = Configuration(self._clock.now())
             _log.info("%s: taken over", loaded.path)
-        except LibraryError as error:
+        except ConfigurationError as error:
             configuration.refused, configuration.refused_at = "; ".join(error.lines), self._clock.now()
             _log.error("%s; the configuration in force goes on", configuration.refused)
         finally:

@@ -1,8 +1,12 @@
 """The site file as typed models. Keys are a contract: snake_case, the unit in the name.
 
 Only `site`, `buses` and `mqtt.urls` have no default. What no single key shows is found by `library.consistency`.
+
+Files that a site file names: where they are, and what stands in them.
 """
 
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from math import sqrt
 from pathlib import Path
@@ -15,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     create_model,
     field_validator,
     model_validator,
@@ -25,10 +30,46 @@ from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.measuring_point import Wiring
 from phasewatch.meters.profile import Slug
 from phasewatch.meters.quantities import PHASES, UNITS
-from phasewatch.named_files import Credential, text_of
 from phasewatch.rules.catalogue import RULES
 from phasewatch.rules.rule import RuleSettings
 from phasewatch.rules.user_rules import OwnRules, inheriting, own_rules
+
+FOLDER: Final = "folder"
+"""Key of the validation context: the directory of the site file, at which its relative paths begin."""
+
+
+def _credential(path: Path, info: ValidationInfo) -> Path:
+    folder, handed_over = (info.context or {}).get(FOLDER), os.environ.get("CREDENTIALS_DIRECTORY")
+    beside = path if folder is None else folder / path
+    if not handed_over or len(path.parts) != 1:
+        return beside
+    credential = Path(handed_over) / path
+    return beside if is_there(beside) and not is_there(credential) else credential
+
+
+Credential = Annotated[Path, AfterValidator(_credential)]
+"""A file; a bare name is first one of the credentials that systemd hands over, where there are any."""
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a path is there, as far as this user can see."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_no_file(error: OSError) -> bool:
+    """Return whether it is the error of `text_of` for what is no file."""
+    return error.errno == errno.EINVAL
+
+
+def text_of(path: Path) -> str:
+    """Return what stands in a file. Raises: OSError, UnicodeDecodeError."""
+    if path.exists() and not path.is_file():  # of a pipe nobody knows whether it ever says anything
+        raise OSError(errno.EINVAL, "is no regular file; give the path of a file")
+    return path.read_text(encoding="utf-8")
+
 
 LINE_VOLTAGES: Final = (190.0, 200.0, 208.0, 380.0, 400.0, 415.0, 440.0, 480.0, 600.0, 690.0)
 """Common line-to-line voltages that are not a common phase-to-neutral one."""

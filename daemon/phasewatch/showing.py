@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_monitor import PointMonitor
+from phasewatch.configuration.files import load_messages
 from phasewatch.drawing.limits import Limits
 from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.history import History, Span
-from phasewatch.library import load_messages
 from phasewatch.meters.quantities import LN
 from phasewatch.polling import Clock
 from phasewatch.publications import point_state

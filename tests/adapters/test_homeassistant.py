@@ -13,11 +13,12 @@ import pytest
 
 from phasewatch.adapters.entities import BY_PHASE, PICTURE, RULE_NEEDS
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
+from phasewatch.configuration.files import profile_ids
+from phasewatch.configuration.site import LoadedSite
+from phasewatch.contract.schemas import schema
+from phasewatch.contract.topics import DISCOVERY, kind_of
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.electrical.diagnosis import NUMBERS
-from phasewatch.library import LoadedSite, profile_ids
-from phasewatch.library.schemas import schema
-from phasewatch.library.topics import DISCOVERY, kind_of
 from phasewatch.meters.quantities import CURRENTS, FREQUENCY, LN, UNITS
 from phasewatch.rules.catalogue import DAEMON_RULES, POINT_RULES
 from tests.rules.views import view

@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch.adapters.modbus import BusError, LinkDown, NoReply, Refused
 from phasewatch.adapters.sunspec import ModelBus, ModelLost, bus_of
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.sunspec import USUAL_ADDRESS
 from phasewatch.simulator.chain import chain

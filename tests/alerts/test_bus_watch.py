@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.library import LibraryError
+from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.meters.quantities import LN
 from tests.alerts.test_watch import HEALTHY, L2_LOST, Story, restarted, told
 from tests.service.site import bus, meter, site
@@ -142,7 +142,7 @@ def test_a_rule_of_a_meter_can_be_off_at_one_point() -> None:
 
 
 def test_the_rule_of_a_bus_is_not_for_points() -> None:
-    with pytest.raises(LibraryError, match=r"points\.a\.rules\.bus_overloaded: this rule judges a bus"):
+    with pytest.raises(ConfigurationError, match=r"points\.a\.rules\.bus_overloaded: this rule judges a bus"):
         site(THREE, points={"a": {"rules": {"bus_overloaded": {"enabled": False}}}})
 
 

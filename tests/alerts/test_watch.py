@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch.alerts.event import Event
 from phasewatch.assembly import SEEN_LIVE, build_watch
-from phasewatch.library import load_messages
+from phasewatch.configuration.files import load_messages
 from phasewatch.meters.quantities import LL, LN, phase_name
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import RULES

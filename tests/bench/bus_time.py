@@ -17,7 +17,7 @@ from typing import Final
 
 from phasewatch.adapters.modbus import open_bus
 from phasewatch.assembly import MeterPlan, bus_cost
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import Decoder
 from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.reading import Reading

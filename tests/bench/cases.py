@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from phasewatch.assembly import MeterPlan
-from phasewatch.library import config_directory, load_profile
+from phasewatch.configuration.files import config_directory, load_profile
 from phasewatch.simulator.feeder import solve
 from phasewatch.simulator.meter import Meter, Wiring
 from phasewatch.simulator.scenario import parse_scenario

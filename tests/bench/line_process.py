@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.simulator.meter import Meter
 from phasewatch.simulator.scenario import healthy
 from phasewatch.simulator.server import Server

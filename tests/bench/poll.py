@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from pymodbus.client import AsyncModbusTcpClient
 
 from phasewatch.assembly import MeterPlan
+from phasewatch.configuration.site import build_site
 from phasewatch.connections import delivery_config, open_real_bus
-from phasewatch.library import build_site
 from phasewatch.service import Service
 from tests.bench.cases import HEALTHY, ONE_BLOCK, SDM630, site, words
 from tests.bench.figure import Figure, say, spread

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import MeterPlan, build_watch, meter_plan, supply_of
+from phasewatch.configuration.site import LoadedSite, build_site
 from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.per_unit import History
-from phasewatch.library import LoadedSite, build_site
 from phasewatch.meters.decode import by_address
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint, Member
 from phasewatch.meters.reading import Reading

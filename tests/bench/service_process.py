@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from phasewatch.adapters.modbus import Bus, LineCounts
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.connections import delivery_config, open_real_bus
-from phasewatch.library import LoadedSite, load_site
 from phasewatch.service import Service
 from phasewatch.settings import BusSettings
 

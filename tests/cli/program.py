@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from phasewatch.cli.app import app
 from phasewatch.cli.scan import every_profile
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.profile import Profile
 from phasewatch.simulator.line_faults import QUIET, LineFaults
 from phasewatch.simulator.meter import Meter

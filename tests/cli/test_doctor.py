@@ -11,7 +11,7 @@ from phasewatch.cli import examination
 from phasewatch.cli.examined import BusSeen, Finding, Kind, MeterSeen, PointSeen
 from phasewatch.cli.findings import findings
 from phasewatch.commissioning.plausibility import MISREADINGS, Misreading, at_point, misreadings, swapped_phases
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.measuring_point import Member
 from phasewatch.meters.profile import Profile
 from phasewatch.simulator.feeder import OPEN, Feeder, solve

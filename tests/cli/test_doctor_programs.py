@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from phasewatch.cli import examination
-from phasewatch.library.shipped import config_directory
+from phasewatch.configuration.files import config_directory
 from phasewatch.simulator.line_faults import LineFaults
 from tests.cli.program import (
     Ended,

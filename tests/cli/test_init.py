@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from phasewatch.cli.app import app
 from phasewatch.cli.scan import every_profile
-from phasewatch.library import load_site
+from phasewatch.configuration.site import load_site
 from phasewatch.meters.profile import Profile
 from tests.broker import free_port
 from tests.cli.program import Ended, phasewatch, simulated, simulated_meter

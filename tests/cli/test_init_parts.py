@@ -12,7 +12,8 @@ from phasewatch.cli import ports
 from phasewatch.cli.draft import Draft, DraftBus, DraftMeter, scalar, site_text
 from phasewatch.cli.init import broker_url
 from phasewatch.cli.lines import address_url
-from phasewatch.library import build_site, load_profile, parse_yaml
+from phasewatch.configuration.files import load_profile, parse_yaml
+from phasewatch.configuration.site import build_site
 from phasewatch.meters.endpoint import parse_url
 
 

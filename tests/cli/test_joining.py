@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.cli import reach
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.quantities import LL, LN
 from phasewatch.simulator.meter import Meter
 from phasewatch.simulator.scenario import parse_scenario

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.cli import app
-from phasewatch.library import config_directory, load_profile, profile_ids
+from phasewatch.configuration.files import config_directory, load_profile, profile_ids
 from tests.cli.program import phasewatch
 from tests.cli.terminal import at_terminal
 

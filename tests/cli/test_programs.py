@@ -9,7 +9,7 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
 from phasewatch.adapters.modbus import open_bus
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import Decoder, by_address
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.profile import Profile

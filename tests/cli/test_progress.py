@@ -13,7 +13,7 @@ from phasewatch.cli.check import check_site
 from phasewatch.cli.explain import Case, Frame, explain_file
 from phasewatch.cli.probe import poll_site
 from phasewatch.cli.progress import long_work
-from phasewatch.library import load_site
+from phasewatch.configuration.site import load_site
 from tests.cli.program import SITE, put_site, simulated, simulated_meter
 
 BAR = "━"

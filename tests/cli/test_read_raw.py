@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from phasewatch.library import config_directory, load_profile
+from phasewatch.configuration.files import config_directory, load_profile
 from phasewatch.meters.decode import example_problems
 from phasewatch.meters.profile import Example
 from phasewatch.simulator.unit import Fault

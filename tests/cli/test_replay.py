@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from phasewatch.assembly import build_watch
-from phasewatch.library import load_site
+from phasewatch.configuration.site import load_site
 from phasewatch.meters.quantities import LL, LN, VOLTAGES
 from phasewatch.meters.reading import Reading
 from tests.cli.program import SITE, Ended, phasewatch, put_site

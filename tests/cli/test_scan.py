@@ -10,7 +10,7 @@ from phasewatch.cli import scan
 from phasewatch.cli.scan import Wishes, endpoints, units
 from phasewatch.cli.survey import Found, identify, present
 from phasewatch.commissioning.plausibility import likeness, nearest_nominal_v
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.profile import Mark
 from phasewatch.simulator.unit import Fault
 from tests.broker import free_port

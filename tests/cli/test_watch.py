@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from phasewatch.cli.board import Room, board, toward
 from phasewatch.cli.sight import Sight, Told
-from phasewatch.library import load_messages
+from phasewatch.configuration.files import load_messages
 from tests.cli.program import ended, interrupted, phasewatch, started
 from tests.cli.terminal import CTRL_C, at_terminal
 from tests.served import ALERT, POINT, STATUS, FakeDaemon, served

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phasewatch.configuration.files import load_messages
 from phasewatch.drawing.lens import LENS, reach_v
 from phasewatch.drawing.limits import Limits
 from phasewatch.drawing.picture import WIDTH, picture
@@ -14,7 +15,6 @@ from phasewatch.drawing.places import IDEAL, ideal_centre, places
 from phasewatch.drawing.style import STYLE
 from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.supply import Supply
-from phasewatch.library import load_messages
 from phasewatch.meters.quantities import LN, VOLTAGES
 from tests.acceptance import CASES, SEED
 from tests.drawing.drawn import circles, parsed, paths, size, spots, texts

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phasewatch.configuration.files import load_messages
 from phasewatch.drawing.plot import Chart, Series, plot
 from phasewatch.drawing.thinning import stretches, thinned, usual_gap_s
-from phasewatch.library import load_messages
 from tests.drawing.drawn import SVG, parsed, paths, size, spots, texts
 
 LANGUAGES: dict[str, dict[str, Any]] = {language: load_messages(language) for language in ("en", "zh")}

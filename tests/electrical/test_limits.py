@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
+from phasewatch.configuration.files import load_limits
 from phasewatch.electrical.limits import Band, Limits, Threshold
-from phasewatch.library import load_limits
 
 
 def limits(**keys: object) -> Limits:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from phasewatch.configuration.files import load_messages
 from phasewatch.electrical.causes import CONTRADICTION, EXPLANATIONS, UNJUDGED_EARTH
 from phasewatch.electrical.diagnosis import Diagnosis, Verdict, diagnose
 from phasewatch.electrical.explanation import Explained, explain, readings, volts
 from phasewatch.electrical.supply import Supply
-from phasewatch.library import load_messages
 from phasewatch.meters.measuring_point import APART, CONTRADICTED, NOT_STEADY, SILENT, Contradiction
 from phasewatch.meters.quantities import LL, LN, LPE, NPE
 from tests.acceptance import A2, A3, A6, CASES, SEED, Case, thrice

@@ -21,7 +21,7 @@ from phasewatch.adapters.modbus import BadReply, BusError, Request
 from phasewatch.adapters.modbus_framing import MBAP, RTU, Listener, mbap_frame, rtu_frame
 from phasewatch.adapters.modbus_request import words_of
 from phasewatch.adapters.modbus_tally import Tally
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import Decoder
 from tests.service.site import SDM630
 

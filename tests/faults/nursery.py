@@ -21,8 +21,8 @@ from typing import Final
 from phasewatch.adapters.modbus import Bus, LinkDown
 from phasewatch.adapters.modbus_counts import LineCounts
 from phasewatch.alerts import lifecycle
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.connections import delivery_config
-from phasewatch.library import LoadedSite, load_site
 from phasewatch.service import Service, run_until_signalled
 from phasewatch.settings import BusSettings
 from tests.service.site import HEALTHY, PHASE_LOST, SDM630, words

@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch.cli.simulate import read_scenario
 from phasewatch.commissioning.plausibility import at_point
-from phasewatch.library import config_directory, load_profile
+from phasewatch.configuration.files import config_directory, load_profile
 from phasewatch.meters.measuring_point import (
     CONTRADICTED,
     NOT_STEADY,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import ProfileError, decode
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import LL, LN

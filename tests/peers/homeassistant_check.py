@@ -22,7 +22,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from phasewatch.adapters.homeassistant import discovery
-from phasewatch.library import LoadedSite, config_directory, read_yaml
+from phasewatch.configuration.files import config_directory, read_yaml
+from phasewatch.configuration.site import LoadedSite
 from tests.broker import mosquitto
 from tests.peers.news import event as news
 from tests.peers.news import text

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.modbus import BusError, IllegalDataAddress, NoReply, open_bus
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.simulator.server import Server
 from phasewatch.simulator.unit import Fault, Unit

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from phasewatch.library import config_directory
-from phasewatch.library.schemas import schema
+from phasewatch.configuration.files import config_directory
+from phasewatch.contract.schemas import schema
 from tests.broker import Mosquitto, free_port, mosquitto, subscriber, wait_until
 from tests.peers.news import AFTERWARDS, EVENTS, STORY, TELLINGS, WHILE_AWAY, Told
 from tests.peers.program import Started, started

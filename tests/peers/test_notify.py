@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.library import config_directory
+from phasewatch.configuration.files import config_directory
 from tests.broker import Mosquitto, Subscriber, mosquitto, subscriber, wait_until
 from tests.peers.news import AFTERWARDS, EVENTS, STORY, TELLINGS, WHILE_AWAY, Told, event
 from tests.peers.program import Started, program, started

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from phasewatch.library import config_directory, read_yaml
+from phasewatch.configuration.files import config_directory, read_yaml
 
 DASHBOARD_FILE: Final = config_directory() / "grafana" / "phasewatch.json"
 RULES_FILE: Final = config_directory() / "prometheus" / "phasewatch.rules.yml"

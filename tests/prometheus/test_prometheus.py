@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from phasewatch.library import read_yaml
+from phasewatch.configuration.files import read_yaml
 from tests.broker import free_port, mosquitto, wait_until
 from tests.peers.program import program, started
 from tests.prometheus.asked import RULES, RULES_FILE, SCRAPE_FILE, VARIABLES, filled_in, queries

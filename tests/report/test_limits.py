@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from phasewatch.assembly import build_watch, supply_of
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.electrical.diagnosis import diagnose
-from phasewatch.library import LoadedSite
 from phasewatch.meters.quantities import FREQUENCY, LL, LN, LPE, NPE
 from phasewatch.meters.reading import Reading
 from phasewatch.report.limits import BUILT_IN, OWN, circles, limits_in_force

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from phasewatch.library import LoadedSite, load_messages
+from phasewatch.configuration.files import load_messages
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.report.happenings import MOST_PLOTS, wanted_evidence
 from phasewatch.report.page import page
 from tests.acceptance import A2, SEED

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from phasewatch.assembly import supply_of
+from phasewatch.configuration.files import load_messages
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.explanation import explain
-from phasewatch.library import LoadedSite, load_messages, load_site
 from phasewatch.meters.quantities import LPE
 from phasewatch.report.material import Material
 

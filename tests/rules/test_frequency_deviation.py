@@ -1,8 +1,8 @@
 import pytest
 
+from phasewatch.configuration.files import load_limits
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
-from phasewatch.library import load_limits
 from phasewatch.meters.quantities import FREQUENCY, LN
 from phasewatch.rules.frequency_deviation import FrequencyDeviation, Settings
 from tests.rules.views import BARE, EN50160, one, truths, view

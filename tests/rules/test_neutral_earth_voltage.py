@@ -1,7 +1,7 @@
 import pytest
 
+from phasewatch.configuration.files import load_limits
 from phasewatch.electrical.supply import Supply, System
-from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LN, LPE, NPE
 from phasewatch.rules.neutral_earth_voltage import NeutralEarthVoltage, Settings
 from tests.acceptance import SEED

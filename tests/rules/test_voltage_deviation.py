@@ -4,9 +4,9 @@ from math import isfinite
 
 import pytest
 
+from phasewatch.configuration.files import load_limits
 from phasewatch.electrical.limits import Band, Limits
 from phasewatch.electrical.supply import Supply, System
-from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.rule import Truth
 from phasewatch.rules.voltage_deviation import Settings, VoltageDeviation

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from phasewatch.configuration.files import load_limits
 from phasewatch.electrical.supply import Supply
-from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.rule import Condition
 from phasewatch.rules.voltage_dip import Settings, VoltageDip

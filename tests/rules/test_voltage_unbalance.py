@@ -2,9 +2,9 @@ from math import sqrt
 
 import pytest
 
+from phasewatch.configuration.files import load_limits
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply, System
-from phasewatch.library import load_limits
 from phasewatch.rules.voltage_unbalance import Settings, VoltageUnbalance
 from tests.rules.views import BARE, EN50160, MARKS, full, one, view
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
+from phasewatch.configuration.files import load_limits
 from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.per_unit import History
 from phasewatch.electrical.supply import Supply
-from phasewatch.library import load_limits
 from phasewatch.meters.quantities import LL, LN, LPE
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.rule import Condition, Rule, Truth, View

@@ -10,8 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
+from phasewatch.configuration.files import load_profile
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.connections import delivery_config
-from phasewatch.library import LoadedSite, load_profile
 from phasewatch.meters.profile import Profile
 from phasewatch.service import Service
 from phasewatch.simulator.server import Server

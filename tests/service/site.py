@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phasewatch.library import LoadedSite, build_site, load_profile
+from phasewatch.configuration.files import load_profile
+from phasewatch.configuration.site import LoadedSite, build_site
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, FREQUENCY, LL, LN, PHASES
 from phasewatch.simulator.meter import registers
 

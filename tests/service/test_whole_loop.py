@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from phasewatch.library import LoadedSite
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.quantities import CURRENT_N, FREQUENCY, LN
 from tests.broker import Seen, Subscriber, amqtt_broker, mosquitto, subscriber, wait_until
 from tests.contract import fault

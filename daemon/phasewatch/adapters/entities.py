@@ -7,11 +7,8 @@ from typing import Any, Final
 
 from phasewatch.alerts.bus_monitor import subject_of
 from phasewatch.alerts.daemon_monitor import DAEMON
-from phasewatch.electrical.causes import EXPLANATIONS
-from phasewatch.electrical.diagnosis import OTHER_KINDS
-from phasewatch.electrical.explanation import Messages
-from phasewatch.library import LoadedSite
-from phasewatch.library.topics import (
+from phasewatch.configuration.site import LoadedSite
+from phasewatch.contract.topics import (
     ALERT,
     ALERTS,
     AVAILABILITY,
@@ -21,6 +18,9 @@ from phasewatch.library.topics import (
     STATUS,
     Topic,
 )
+from phasewatch.electrical.causes import EXPLANATIONS
+from phasewatch.electrical.diagnosis import OTHER_KINDS
+from phasewatch.electrical.explanation import Messages
 from phasewatch.meters.measuring_point import Member, translation
 from phasewatch.meters.quantities import CURRENTS, FREQUENCY, LL, LN, LPE, NPE, PHASES, UNITS, phase_name
 from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES

@@ -11,8 +11,8 @@ from typing import Any, Final
 from phasewatch.adapters.entities import Component, Names, daemon_components, point_components
 from phasewatch.adapters.messages import encode
 from phasewatch.alerts.daemon_monitor import DAEMON
-from phasewatch.library import LoadedSite
-from phasewatch.library.topics import BIRTH, DISCOVERY
+from phasewatch.configuration.site import LoadedSite
+from phasewatch.contract.topics import BIRTH, DISCOVERY
 from phasewatch.settings import MeterSettings
 
 BIRTH_TOPIC: Final = BIRTH.pattern

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from phasewatch.named_files import is_no_file, text_of
+from phasewatch.settings import is_no_file, text_of
 
 SHORTEST_TOKEN: Final = 16
 

@@ -15,8 +15,8 @@ from phasewatch.cli.probe import poll_site, reach_broker
 from phasewatch.cli.progress import long_work
 from phasewatch.cli.schedule import load_percent, overloads
 from phasewatch.cli.site_files import unusable_files
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.limits import Band
-from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.sunspec import USUAL_ADDRESS
 from phasewatch.settings import BusSettings
 

@@ -23,8 +23,9 @@ from phasewatch.adapters.http_server import obstacle_at
 from phasewatch.cli.outcome import InputError, say
 from phasewatch.cli.simulate import read_scenario
 from phasewatch.cli.stage import Stage, staged
+from phasewatch.configuration.files import config_directory
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.connections import delivery_config
-from phasewatch.library import LoadedSite, config_directory, load_site
 from phasewatch.service import Service
 from phasewatch.settings import WebSettings, host_and_port
 

@@ -13,7 +13,7 @@ from phasewatch.cli.examined import BusSeen, Finding, PointSeen
 from phasewatch.cli.findings import findings
 from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.progress import bar
-from phasewatch.library import LoadedSite, load_site
+from phasewatch.configuration.site import LoadedSite, load_site
 
 
 def examine_site(path: Path, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Final
 
-from phasewatch.library import YamlError, parse_yaml
+from phasewatch.configuration.files import YamlError, parse_yaml
 from phasewatch.meters.profile import Profile
 from phasewatch.settings import MeterSettings, Site, SupplySettings
 

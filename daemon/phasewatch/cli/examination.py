@@ -13,8 +13,8 @@ from phasewatch.cli.examined import BusSeen, Kind, MeterSeen, PointSeen, Trial
 from phasewatch.cli.judging import SAME, Values, judge, point_seen
 from phasewatch.cli.survey import GATEWAY_REFUSALS, answers, present
 from phasewatch.commissioning.plausibility import alternates
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.connections import open_real_bus
-from phasewatch.library import LoadedSite
 from phasewatch.meters.decode import by_address
 from phasewatch.meters.endpoint import Endpoint, Framing, Parity
 from phasewatch.meters.quantities import LN

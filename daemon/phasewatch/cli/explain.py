@@ -11,10 +11,10 @@ import typer
 
 from phasewatch.cli.cases import magnitude, told_rows
 from phasewatch.cli.outcome import InputError
+from phasewatch.configuration.files import load_messages
 from phasewatch.electrical.diagnosis import Diagnosis, diagnose, numbers
 from phasewatch.electrical.explanation import Explained, Messages, explain
 from phasewatch.electrical.supply import Supply, System
-from phasewatch.library import load_messages
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE
 
 LANGUAGES: Final = ("en", "zh")

@@ -22,8 +22,9 @@ from phasewatch.cli.lines import Lines
 from phasewatch.cli.outcome import InputError
 from phasewatch.cli.scan import Wishes, every_profile, units
 from phasewatch.cli.survey import Found
+from phasewatch.configuration.files import limits_ids, parse_yaml
+from phasewatch.configuration.site import build_site
 from phasewatch.electrical.supply import System
-from phasewatch.library import build_site, limits_ids, parse_yaml
 from phasewatch.meters.quantities import FREQUENCY
 from phasewatch.settings import LINE_VOLTAGES, MqttSettings
 

@@ -15,8 +15,9 @@ from phasewatch.commissioning.plausibility import (
     misreadings,
     swapped_phases,
 )
+from phasewatch.configuration.files import load_profile, profile_ids
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.electrical.supply import likelier_nominal_v
-from phasewatch.library import LoadedSite, load_profile, profile_ids
 from phasewatch.meters.decode import ProfileError
 from phasewatch.meters.measuring_point import Member
 from phasewatch.meters.profile import Profile

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from phasewatch.cli import app
 from phasewatch.cli.outcome import problem_found, say
-from phasewatch.library import LibraryError, load_profile, profile_ids
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.files import load_profile, profile_ids
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE, NPE
 
@@ -37,7 +38,7 @@ def list_meters(*, as_json: bool) -> None:
     for profile_id in profile_ids(folder):
         try:
             profiles.append(load_profile(profile_id, folder))
-        except LibraryError as error:
+        except ConfigurationError as error:
             problems += error.lines
     if as_json:
         typer.echo(json.dumps([_entry(profile, folder) for profile in profiles], ensure_ascii=False, indent=2))

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 import typer
 
-from phasewatch.library import LibraryError
+from phasewatch.configuration.errors import ConfigurationError
 
 PROBLEM_FOUND: Final = 1
 WRONG_INPUT: Final = 2
@@ -23,7 +23,7 @@ def reporting_errors() -> Iterator[None]:
     """Turn errors of input into one line each on stderr and exit status 2."""
     try:
         yield
-    except (LibraryError, InputError) as error:
+    except (ConfigurationError, InputError) as error:
         say(str(error))
         raise typer.Exit(WRONG_INPUT) from None
     except BrokenPipeError:

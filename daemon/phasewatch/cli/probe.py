@@ -15,8 +15,8 @@ from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import meter_plan
 from phasewatch.cli.progress import long_work
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.connections import open_real_bus
-from phasewatch.library import LoadedSite
 from phasewatch.meters.measuring_point import APART, NOT_STEADY
 from phasewatch.meters.reading import Reading
 from phasewatch.polling import BusPoller, MeterState

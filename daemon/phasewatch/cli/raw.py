@@ -10,7 +10,7 @@ import typer
 
 from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.probe import Poll, poll_site
-from phasewatch.library import LoadedSite, load_site
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.meters.examples import example_lines, seen_example
 from phasewatch.meters.profile import Example, Profile
 from phasewatch.settings import MeterSettings

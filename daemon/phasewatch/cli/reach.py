@@ -11,7 +11,7 @@ from typing import Any, Final
 from phasewatch.adapters.control import SYSTEM_SOCKET, Control, ControlError, socket_of
 from phasewatch.alerts.event import stamp
 from phasewatch.cli.outcome import InputError
-from phasewatch.library import load_site
+from phasewatch.configuration.site import load_site
 
 _ALERT_ID: Final = re.compile(r"[^/]+-[^/]+-[^/]+-[^/]+-\d+")
 """Site, journal, subject, rule, number."""

@@ -13,8 +13,8 @@ from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import as_object, as_text
 from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.probe import Poll, poll_until_joined
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.diagnosis import joining
-from phasewatch.library import LoadedSite, load_site
 from phasewatch.meters.quantities import UNITS
 from phasewatch.publications import nominal_doubt
 

@@ -17,7 +17,7 @@ from rich.table import Table as Sheet
 from phasewatch.cli.explain import as_object, as_text
 from phasewatch.cli.outcome import InputError, say
 from phasewatch.cli.progress import long_work
-from phasewatch.library import LoadedSite, load_site
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.replay.cells import Cells, has_decimal_comma
 from phasewatch.replay.findings import Findings, RecordingError
 from phasewatch.replay.order import Row, in_order

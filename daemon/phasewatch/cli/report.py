@@ -15,7 +15,8 @@ from phasewatch.cli.explain import LANGUAGES
 from phasewatch.cli.outcome import InputError, say
 from phasewatch.cli.probe import poll_until_joined
 from phasewatch.cli.reach import show, sockets
-from phasewatch.library import LoadedSite, load_messages, load_site
+from phasewatch.configuration.files import load_messages
+from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.publications import point_state
 from phasewatch.report.happenings import MOST_EVENTS, wanted_evidence
 from phasewatch.report.material import Material

@@ -9,7 +9,7 @@ from phasewatch.adapters.journald import JournalHandler
 from phasewatch.adapters.store import JournalTakenError
 from phasewatch.cli.outcome import InputError
 from phasewatch.cli.schedule import load_percent, overloads
-from phasewatch.library import load_site
+from phasewatch.configuration.site import load_site
 from phasewatch.service import Service, run_until_signalled
 
 

@@ -19,7 +19,7 @@ from phasewatch.cli.progress import bar
 from phasewatch.cli.snippet import site_lines
 from phasewatch.cli.survey import PATIENT_S, Found, Tell, identify, present
 from phasewatch.cli.unreached import Unreached, mended
-from phasewatch.library import load_profile, profile_ids
+from phasewatch.configuration.files import load_profile, profile_ids
 from phasewatch.meters.endpoint import Endpoint, Parity, parse_url
 from phasewatch.meters.profile import Profile
 

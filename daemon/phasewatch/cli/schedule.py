@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 
 from phasewatch.assembly import MeterPlan, poll_ms
-from phasewatch.library import LoadedSite
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.settings import BusSettings
 
 

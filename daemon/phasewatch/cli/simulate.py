@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from phasewatch.cli.outcome import InputError, say
-from phasewatch.library import load_profile
+from phasewatch.configuration.files import load_profile
 from phasewatch.meters.measuring_point import Wiring
 from phasewatch.simulator.line_faults import LineFaults, parse_line_faults
 from phasewatch.simulator.meter import Meter, drawn_gains

@@ -6,9 +6,8 @@ from typing import Final
 
 from phasewatch.adapters.tls import TlsFileError, tls_context
 from phasewatch.adapters.web_token import TokenError, read_token
-from phasewatch.library import LoadedSite
-from phasewatch.named_files import is_no_file, is_there
-from phasewatch.settings import MqttSettings, WebSettings
+from phasewatch.configuration.site import LoadedSite
+from phasewatch.settings import MqttSettings, WebSettings, is_no_file, is_there
 
 HANDED_OVER: Final = Path("/run/credentials")
 """systemd hands over what is in there to the service alone."""

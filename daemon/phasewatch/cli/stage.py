@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final
 
 from phasewatch.cli.outcome import InputError
-from phasewatch.library import LoadedSite
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.settings import BusSettings
 from phasewatch.simulator.meter import Meter, drawn_gains
 from phasewatch.simulator.scenario import Scenario

@@ -20,8 +20,8 @@ from phasewatch.cli.explain import LANGUAGES
 from phasewatch.cli.outcome import InputError
 from phasewatch.cli.reach import show
 from phasewatch.cli.sight import Sight, Told
+from phasewatch.configuration.files import load_messages
 from phasewatch.electrical.explanation import Messages
-from phasewatch.library import load_messages
 
 TIMEOUT_S: Final = 3.0
 """A daemon that takes longer to answer is taken as gone."""

@@ -10,7 +10,7 @@ from phasewatch.alerts.event import Event
 from phasewatch.alerts.point_monitor import VOID_POLLS, VOID_S, PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import build_watch, point_names
-from phasewatch.library import LoadedSite
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.measuring_point import Joined
 from phasewatch.meters.reading import Reading
 from phasewatch.replay.findings import RecordingError

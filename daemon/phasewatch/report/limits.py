@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from phasewatch.assembly import supply_of
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.drawing.limits import Limits as Circles
 from phasewatch.electrical.limits import Limits, Threshold
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
 from phasewatch.electrical.supply import Supply
-from phasewatch.library import LoadedSite
 from phasewatch.rules import (
     frequency_deviation,
     neutral_earth_voltage,

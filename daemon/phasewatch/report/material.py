@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from phasewatch.configuration.site import LoadedSite
 from phasewatch.electrical.explanation import Messages
-from phasewatch.library import LoadedSite
 
 Payload = Mapping[str, Any]
 

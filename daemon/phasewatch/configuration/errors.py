@@ -22,7 +22,7 @@ _SECRET: Final = re.compile(r"password|secret|token", re.IGNORECASE)
 _HARMLESS: Final = re.compile(r"[\w.+-]{0,40}")
 
 
-class LibraryError(Exception):
+class ConfigurationError(Exception):
     """Something in the library or in the user's own files cannot be used."""
 
     def __init__(self, lines: Iterable[str]) -> None:

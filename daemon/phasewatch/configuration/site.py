@@ -7,16 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from phasewatch.configuration.checks import broker_doubts, nothing_to_judge, nothing_to_read, problems, same_units
+from phasewatch.configuration.errors import ConfigurationError, validation_lines
+from phasewatch.configuration.files import YamlError, load_limits, load_messages, load_profile, read_yaml
 from phasewatch.electrical.explanation import Messages
 from phasewatch.electrical.limits import Limits
-from phasewatch.library.broker_doubts import broker_doubts
-from phasewatch.library.consistency import nothing_to_judge, nothing_to_read, problems, same_units
-from phasewatch.library.shipped import load_limits, load_messages, load_profile
-from phasewatch.library.validation import LibraryError, validation_lines
-from phasewatch.library.yaml_file import YamlError, read_yaml
 from phasewatch.meters.profile import Profile
-from phasewatch.named_files import FOLDER
-from phasewatch.settings import MeterSettings, Site, warnings
+from phasewatch.settings import FOLDER, MeterSettings, Site, warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def load_site(path: Path) -> LoadedSite:
     try:
         content = read_yaml(path)
     except YamlError as error:
-        raise LibraryError([str(error)]) from error
+        raise ConfigurationError([str(error)]) from error
     return build_site(content, path)
 
 
@@ -65,11 +62,13 @@ def build_site(content: object, path: Path) -> LoadedSite:
     Raises: LibraryError with one line for each problem.
     """
     if not isinstance(content, dict):
-        raise LibraryError([f"{path}: holds no keys such as site, buses and mqtt; begin with config/site.example.yaml"])
+        raise ConfigurationError(
+            [f"{path}: holds no keys such as site, buses and mqtt; begin with config/site.example.yaml"]
+        )
     try:
         site = Site.model_validate(content, context={FOLDER: path.absolute().parent})
     except ValidationError as error:
-        raise LibraryError(validation_lines(error, str(path))) from error
+        raise ConfigurationError(validation_lines(error, str(path))) from error
     lines = [f"{path}: {line}" for line in problems(site)]
     profiles: dict[str, Profile] = {}
     limits: dict[str, Limits] = {}
@@ -78,7 +77,7 @@ def build_site(content: object, path: Path) -> LoadedSite:
     if not lines:
         lines += [f"{path}: {line}" for line in (*same_units(site, profiles), *nothing_to_read(site, profiles))]
     if lines:
-        raise LibraryError(lines)
+        raise ConfigurationError(lines)
     loaded = LoadedSite(path, site, profiles, limits, load_messages(site.language))
     doubts = (*warnings(site), *nothing_to_judge(site, profiles), *broker_doubts(site.mqtt))
     return replace(loaded, warnings=tuple(f"{path}: {line}" for line in doubts))
@@ -105,6 +104,6 @@ def _gather(path: Path, places: Iterator[tuple[str, str]], found: dict[str, Any]
             continue
         try:
             found[name] = load(name, path.parent)
-        except LibraryError as error:
+        except ConfigurationError as error:
             lines += [f"{path}: {place}: {line}" for line in error.lines]
     return lines

@@ -3,8 +3,8 @@
 import json
 from typing import Any, Final
 
-from phasewatch.library.shipped import config_directory
-from phasewatch.library.validation import LibraryError
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.files import config_directory
 
 SCHEMAS: Final = ("alert", "alerts", "point", "status", "command", "reply")
 """Name of each schema, which is that of its file."""
@@ -16,10 +16,10 @@ def schema(name: str) -> dict[str, Any]:
     Raises: LibraryError for a name that is none of `SCHEMAS`, or whose file is missing.
     """
     if name not in SCHEMAS:
-        raise LibraryError([f"schema {name}: no such schema; one of {', '.join(SCHEMAS)}"])
+        raise ConfigurationError([f"schema {name}: no such schema; one of {', '.join(SCHEMAS)}"])
     path = config_directory() / "schemas" / f"{name}.json"
     try:
         loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise LibraryError([f"{path}: cannot be read: {error}; install phasewatch again"]) from error
+        raise ConfigurationError([f"{path}: cannot be read: {error}; install phasewatch again"]) from error
     return loaded

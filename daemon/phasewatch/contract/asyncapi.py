@@ -1,6 +1,6 @@
 """Writes config/asyncapi.yaml, the MQTT contract for machines: the table of topics and the schemas, put together.
 
-`python -m phasewatch.library.asyncapi > config/asyncapi.yaml`
+`python -m phasewatch.contract.asyncapi > config/asyncapi.yaml`
 """
 
 import sys
@@ -9,11 +9,11 @@ from typing import Any, Final
 import yaml
 
 from phasewatch.alerts.operations import VERBS
-from phasewatch.library.schemas import SCHEMAS, schema
-from phasewatch.library.topics import AVAILABILITY, COMMAND, QOS, REPLY, TOPICS, Topic
+from phasewatch.contract.schemas import SCHEMAS, schema
+from phasewatch.contract.topics import AVAILABILITY, COMMAND, QOS, REPLY, TOPICS, Topic
 from phasewatch.meters.quantities import PHASES
 
-HEAD: Final = "# Generated: python -m phasewatch.library.asyncapi > config/asyncapi.yaml\n"
+HEAD: Final = "# Generated: python -m phasewatch.contract.asyncapi > config/asyncapi.yaml\n"
 CONTRACT_VERSION: Final = "1.0.0"
 BINDING: Final = "0.2.0"
 """Version of the MQTT binding of AsyncAPI."""
