@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from phasewatch.adapters.modbus import BadReply, LineCounts, LinkDown, NoReply, Refused, Request
-from phasewatch.adapters.modbus_request import refusal
+from phasewatch.adapters.modbus.bus import BadReply, LineCounts, LinkDown, NoReply, Refused, Request
+from phasewatch.adapters.modbus.protocol import refusal
 
 
 class FakeBus:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from phasewatch.adapters.modbus_request import refusal
+from phasewatch.adapters.modbus.protocol import refusal
 from phasewatch.assembly import meter_plan
 from phasewatch.meters.reading import Reading
 from phasewatch.polling import BusPoller

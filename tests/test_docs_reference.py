@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from phasewatch.adapters.broadcast import Broadcast
 from phasewatch.adapters.metrics import expose
-from phasewatch.adapters.modbus_counts import LineCounts
+from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.adapters.page import routes
 from phasewatch.adapters.web import application
 from phasewatch.configuration.files import config_directory, load_messages

@@ -93,7 +93,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus import BusError, open_bus
+from phasewatch.adapters.modbus.bus import BusError, open_bus
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.files import load_profile
 from phasewatch.configuration.site import build_site

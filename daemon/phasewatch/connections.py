@@ -1,7 +1,7 @@
 """Opens what a site file names outside: its buses, and the way to its brokers."""
 
 from phasewatch.adapters.messages import DeliveryConfig
-from phasewatch.adapters.modbus import Bus, open_bus
+from phasewatch.adapters.modbus.bus import Bus, open_bus
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.settings import BusSettings
 

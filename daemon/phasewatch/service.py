@@ -19,7 +19,7 @@ from phasewatch.adapters.broadcast import Broadcast
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.http_server import HttpServer, server_of
 from phasewatch.adapters.messages import DeliveryConfig
-from phasewatch.adapters.modbus import Bus
+from phasewatch.adapters.modbus.bus import Bus
 from phasewatch.adapters.page import routes
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.site_monitor import SiteMonitor

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus import Bus, BusError, open_bus
-from phasewatch.adapters.modbus_framing import MBAP, RTU, mbap_frame, rtu_frame, wholes_mbap, wholes_rtu
-from phasewatch.adapters.modbus_request import BadReply, Request
-from phasewatch.adapters.modbus_tally import RECENT, Tally, Whole
+from phasewatch.adapters.modbus.bus import Bus, BusError, open_bus
+from phasewatch.adapters.modbus.framing import MBAP, RTU, mbap_frame, rtu_frame, wholes_mbap, wholes_rtu
+from phasewatch.adapters.modbus.line_statistics import RECENT, LineStatistics, Whole
+from phasewatch.adapters.modbus.protocol import BadReply, Request
 from phasewatch.meters.endpoint import parse_url
 from tests.modbus_server import FRAMINGS, LINES, Asked, Script, ScriptedMeter, honest, listening, words_at
 
@@ -127,7 +127,7 @@ def test_whole_tcp_frames_are_found_up_to_the_first_that_is_none() -> None:
 
 
 def test_the_reply_to_another_master_is_no_second_answer_even_of_the_unit_asked_last() -> None:
-    tally = Tally(RTU.wholes)
+    tally = LineStatistics(RTU.wholes)
     tally.asked()
     tally.came(REQUEST, 0)
     tally.stray(rtu_frame(1, REQUEST.pdu) + ANSWER)
@@ -135,7 +135,7 @@ def test_the_reply_to_another_master_is_no_second_answer_even_of_the_unit_asked_
 
 
 def test_an_answer_whose_end_comes_after_the_time_is_late_and_not_damaged() -> None:
-    tally = Tally(RTU.wholes)
+    tally = LineStatistics(RTU.wholes)
     tally.asked()
     tally.missed(REQUEST, ANSWER[:4])
     tally.stray(ANSWER[4:])
@@ -143,7 +143,7 @@ def test_an_answer_whose_end_comes_after_the_time_is_late_and_not_damaged() -> N
 
 
 def test_every_answer_of_a_meter_that_is_late_is_late_and_none_is_a_second_one() -> None:
-    tally = Tally(RTU.wholes)
+    tally = LineStatistics(RTU.wholes)
     for _ in range(3):
         tally.asked()
         tally.missed(REQUEST, b"")
@@ -154,7 +154,7 @@ def test_every_answer_of_a_meter_that_is_late_is_late_and_none_is_a_second_one()
 
 
 def test_the_late_answer_to_another_request_is_late_and_the_right_one_behind_it_too() -> None:
-    tally, other = Tally(RTU.wholes), Request("rtu:///dev/a", 3, 0, 6, 1)
+    tally, other = LineStatistics(RTU.wholes), Request("rtu:///dev/a", 3, 0, 6, 1)
     tally.asked()
     tally.missed(REQUEST, b"")
     tally.asked()
@@ -165,7 +165,7 @@ def test_the_late_answer_to_another_request_is_late_and_the_right_one_behind_it_
 
 
 def test_an_answer_that_nobody_awaits_any_more_is_foreign() -> None:
-    tally = Tally(RTU.wholes)
+    tally = LineStatistics(RTU.wholes)
     tally.asked()
     tally.missed(REQUEST, b"")
     for _ in range(RECENT + 1):
@@ -175,7 +175,7 @@ def test_an_answer_that_nobody_awaits_any_more_is_foreign() -> None:
 
 
 def test_an_old_tcp_answer_on_a_new_connection_is_late() -> None:
-    tally = Tally(MBAP.wholes)
+    tally = LineStatistics(MBAP.wholes)
     tally.asked()
     tally.missed(REQUEST, b"")
     tally.stray(mbap_frame(1, 5, ANSWER[1:-2]))
@@ -183,7 +183,7 @@ def test_an_old_tcp_answer_on_a_new_connection_is_late() -> None:
 
 
 def test_counts_can_be_compared_with_earlier_ones() -> None:
-    tally = Tally(RTU.wholes)
+    tally = LineStatistics(RTU.wholes)
     before = tally.counts.copy()
     tally.asked()
     tally.stray(ASKED)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus import Bus, BusError, open_bus
+from phasewatch.adapters.modbus.bus import Bus, BusError, open_bus
 from phasewatch.assembly import meter_plan
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.reading import Reading

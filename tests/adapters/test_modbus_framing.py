@@ -7,8 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pymodbus.framer.rtu import FramerRTU
 
-from phasewatch.adapters.modbus import BadReply, IllegalDataAddress, Refused
-from phasewatch.adapters.modbus_framing import (
+from phasewatch.adapters.modbus.bus import BadReply, IllegalDataAddress, Refused
+from phasewatch.adapters.modbus.framing import (
     MBAP,
     RTU,
     Listener,
@@ -19,8 +19,8 @@ from phasewatch.adapters.modbus_framing import (
     mbap_frame,
     rtu_frame,
 )
-from phasewatch.adapters.modbus_request import REFUSALS, Request, words_of
-from phasewatch.adapters.modbus_tally import Tally
+from phasewatch.adapters.modbus.line_statistics import LineStatistics
+from phasewatch.adapters.modbus.protocol import REFUSALS, Request, words_of
 
 words = st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=125)
 units = st.integers(0, 255)
@@ -55,7 +55,7 @@ def test_an_rtu_answer_is_found_behind_noise_and_echo(
     asked = rtu_frame(unit, request.pdu)
     before = noise + (asked if echo else b"")
     assume(find_rtu(before, request, 0)[1] is None)
-    listener = Listener(RTU, Tally(RTU.wholes), lambda: 0.0)
+    listener = Listener(RTU, LineStatistics(RTU.wholes), lambda: 0.0)
     listener.listen_for(request)
     frames = [
         frame
@@ -72,7 +72,7 @@ def test_a_tcp_answer_is_found_behind_other_transactions(
     assume(transaction_id not in strays)
     request = Request("tcp://host:502", 3, 0, len(values), unit)
     stream = b"".join(mbap_frame(unit, stray, answer_to(request, [0])) for stray in strays)
-    listener = Listener(MBAP, Tally(MBAP.wholes), lambda: 0.0)
+    listener = Listener(MBAP, LineStatistics(MBAP.wholes), lambda: 0.0)
     listener.listen_for(request)
     whole = stream + mbap_frame(unit, transaction_id, answer_to(request, values))
     frames = [frame for chunk in cut(whole, sizes) if (frame := listener.hear(chunk, transaction_id))]
@@ -83,7 +83,7 @@ def test_a_tcp_answer_is_found_behind_other_transactions(
 def test_no_bytes_are_an_error_of_the_finders(rtu: bool, chunks: list[bytes], unit: int) -> None:
     request = Request("tcp://host:502", 3, 0, 2, unit)
     dialect = RTU if rtu else MBAP
-    listener = Listener(dialect, Tally(dialect.wholes), lambda: 0.0)
+    listener = Listener(dialect, LineStatistics(dialect.wholes), lambda: 0.0)
     listener.listen_for(request)
     for chunk in chunks:
         if frame := listener.hear(chunk, 7):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from phasewatch.adapters.modbus_pace import LAST_RETRY_S, SETTLED_S, Backoff, Pace, Timing, coarse_s
+from phasewatch.adapters.modbus.pacing import LAST_RETRY_S, SETTLED_S, LineBackoff, Pace, Timing, coarse_s
 
 
 def test_a_bus_without_a_past_is_ready() -> None:
@@ -44,7 +44,7 @@ def test_without_a_serial_line_nothing_is_quiet() -> None:
 
 
 def test_the_pause_doubles_up_to_its_end_and_starts_again() -> None:
-    backoff = Backoff()
+    backoff = LineBackoff()
     pauses = []
     for _ in range(7):
         backoff.failed(10.0)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
-from phasewatch.adapters.modbus import open_bus
+from phasewatch.adapters.modbus.bus import open_bus
 from phasewatch.assembly import MeterPlan, bus_cost
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import Decoder

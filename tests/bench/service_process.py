@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from phasewatch.adapters.modbus import Bus, LineCounts
+from phasewatch.adapters.modbus.bus import Bus, LineCounts
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.connections import delivery_config, open_real_bus
 from phasewatch.service import Service

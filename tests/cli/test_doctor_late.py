@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus import LineCounts
+from phasewatch.adapters.modbus.bus import LineCounts
 from phasewatch.cli import examination
 from phasewatch.cli.examined import BusSeen, Finding, Kind, MeterSeen
 from phasewatch.cli.findings import findings

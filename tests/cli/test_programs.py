@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
-from phasewatch.adapters.modbus import open_bus
+from phasewatch.adapters.modbus.bus import open_bus
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import Decoder, by_address
 from phasewatch.meters.endpoint import parse_url

@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from phasewatch.adapters.modbus import BadReply, BusError, Request
-from phasewatch.adapters.modbus_framing import MBAP, RTU, Listener, mbap_frame, rtu_frame
-from phasewatch.adapters.modbus_request import words_of
-from phasewatch.adapters.modbus_tally import Tally
+from phasewatch.adapters.modbus.bus import BadReply, BusError, Request
+from phasewatch.adapters.modbus.framing import MBAP, RTU, Listener, mbap_frame, rtu_frame
+from phasewatch.adapters.modbus.line_statistics import LineStatistics
+from phasewatch.adapters.modbus.protocol import words_of
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import Decoder
 from tests.service.site import SDM630
@@ -51,8 +51,13 @@ class Wire(NamedTuple):
 
 
 WIRES: Final = (
-    Wire("rtu", lambda unit, _, pdu: rtu_frame(unit, pdu), lambda: Listener(RTU, Tally(RTU.wholes), lambda: 0.0), True),
-    Wire("tcp", mbap_frame, lambda: Listener(MBAP, Tally(MBAP.wholes), lambda: 0.0), False),
+    Wire(
+        "rtu",
+        lambda unit, _, pdu: rtu_frame(unit, pdu),
+        lambda: Listener(RTU, LineStatistics(RTU.wholes), lambda: 0.0),
+        True,
+    ),
+    Wire("tcp", mbap_frame, lambda: Listener(MBAP, LineStatistics(MBAP.wholes), lambda: 0.0), False),
 )
 
 Make = Callable[[random.Random, Wire, Request], bytes]

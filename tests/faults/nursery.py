@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from phasewatch.adapters.modbus import Bus, LinkDown
-from phasewatch.adapters.modbus_counts import LineCounts
+from phasewatch.adapters.modbus.bus import Bus, LinkDown
+from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.alerts import lifecycle
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.connections import delivery_config

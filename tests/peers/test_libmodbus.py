@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus import BusError, IllegalDataAddress, NoReply, open_bus
+from phasewatch.adapters.modbus.bus import BusError, IllegalDataAddress, NoReply, open_bus
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.simulator.server import Server

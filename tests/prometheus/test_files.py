@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from phasewatch.adapters.messages import DeliveryStatus
 from phasewatch.adapters.metrics import expose
-from phasewatch.adapters.modbus_counts import LineCounts
+from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.electrical.severity import Severity
 from tests.peers.program import program
 from tests.prometheus.asked import (

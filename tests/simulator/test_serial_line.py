@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from phasewatch.adapters.modbus import Bus, BusError, NoReply, open_bus
+from phasewatch.adapters.modbus.bus import Bus, BusError, NoReply, open_bus
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.profile import Profile
 from phasewatch.simulator.frames import Request, pack_rtu

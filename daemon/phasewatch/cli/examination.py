@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, cast, get_args
 
-from phasewatch.adapters.modbus import BadReply, Bus, BusError, LinkDown, NoReply, Refused, open_bus
-from phasewatch.adapters.sunspec import ModelLost, bus_of
+from phasewatch.adapters.modbus.bus import BadReply, Bus, BusError, LinkDown, NoReply, Refused, open_bus
+from phasewatch.adapters.modbus.sunspec import ModelLost, bus_of
 from phasewatch.assembly import MeterPlan, meter_plan, point_names, poll_ms
 from phasewatch.cli.examined import BusSeen, Kind, MeterSeen, PointSeen, Trial
 from phasewatch.cli.judging import SAME, Values, judge, point_seen

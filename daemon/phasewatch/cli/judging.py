@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from phasewatch.adapters.modbus import Bus
+from phasewatch.adapters.modbus.bus import Bus
 from phasewatch.assembly import MeterPlan
 from phasewatch.cli.examined import MeterSeen, PointSeen
 from phasewatch.cli.survey import Found, Reader, identify

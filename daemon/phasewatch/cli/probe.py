@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from phasewatch.adapters.modbus import Bus, LineCounts
-from phasewatch.adapters.sunspec import ModelBus
+from phasewatch.adapters.modbus.bus import Bus, LineCounts
+from phasewatch.adapters.modbus.sunspec import ModelBus
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.assembly import meter_plan

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from phasewatch.adapters.modbus import open_bus
+from phasewatch.adapters.modbus.bus import open_bus
 from phasewatch.cli.outcome import InputError, problem_found, say
 from phasewatch.cli.progress import bar
 from phasewatch.cli.snippet import site_lines

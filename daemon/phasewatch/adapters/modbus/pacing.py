@@ -76,7 +76,7 @@ def coarse_s(wait_s: float) -> float:
     return (whole_ms - 0.5) / 1000.0 if whole_ms else 0.0
 
 
-class Backoff:
+class LineBackoff:
     """Spares a peer that cannot be connected: each failure doubles the pause before the next attempt."""
 
     def __init__(self) -> None:

@@ -8,22 +8,22 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from phasewatch.adapters.modbus_counts import LineCounts
-from phasewatch.adapters.modbus_framing import Frame
-from phasewatch.adapters.modbus_link import Link, dialect_of
-from phasewatch.adapters.modbus_pace import Backoff, Pace, Timing, coarse_s
-from phasewatch.adapters.modbus_request import (
+from phasewatch.adapters.modbus.connection import LineConnection, dialect_of
+from phasewatch.adapters.modbus.framing import Frame
+from phasewatch.adapters.modbus.line_statistics import LineStatistics, Whole
+from phasewatch.adapters.modbus.pacing import LineBackoff, Pace, Timing, coarse_s
+from phasewatch.adapters.modbus.protocol import (
     BadReply,
     Bus,
     BusError,
     IllegalDataAddress,
+    LineCounts,
     LinkDown,
     NoReply,
     Refused,
     Request,
     words_of,
 )
-from phasewatch.adapters.modbus_tally import Tally, Whole
 from phasewatch.meters.endpoint import Endpoint
 
 __all__ = [
@@ -61,12 +61,12 @@ class _ModbusBus:
     def __init__(self, endpoint: Endpoint, pace: Pace) -> None:
         self._endpoint, self._pace = endpoint, pace
         self._timing = Timing(pace, endpoint.silence_s)
-        self._tally = Tally(dialect_of(endpoint).wholes)
+        self._tally = LineStatistics(dialect_of(endpoint).wholes)
         self._turn = asyncio.Lock()
-        self._link: Link | None = None
+        self._link: LineConnection | None = None
         self._closed = False
         self._next_transaction_id = 0
-        self._backoff, self._failure = Backoff(), ""
+        self._backoff, self._failure = LineBackoff(), ""
 
     @property
     def counts(self) -> LineCounts:
@@ -111,7 +111,7 @@ class _ModbusBus:
                 self._distrust(link)
         return words
 
-    def _distrust(self, link: Link) -> None:
+    def _distrust(self, link: LineConnection) -> None:
         """Make sure that what is still under way is never taken for the answer to a later request.
 
         Where there are transaction ids the connection goes: late answers die with it, and a mute peer is found out.
@@ -151,7 +151,7 @@ class _ModbusBus:
         if (wait_s := self._backoff.until - _now()) > 0:
             raise LinkDown(f"{self._failure}; next attempt in {wait_s:.1f} s")
         await asyncio.sleep(0)  # the old descriptor closes first: gateways have few slots
-        link = self._link = Link(self._endpoint, self._pace.timeout_s, self._tally)
+        link = self._link = LineConnection(self._endpoint, self._pace.timeout_s, self._tally)
         try:
             await link.open(self._next_transaction_id)
         except LinkDown as error:

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from phasewatch.adapters.modbus_counts import LineCounts
-from phasewatch.adapters.modbus_request import BusError, NoReply, Refused, Request
+from phasewatch.adapters.modbus.protocol import BusError, LineCounts, NoReply, Refused, Request
 
 KEPT_BYTES: Final = 512
 """Bytes kept to find whole frames in: two of the longest."""
@@ -41,7 +40,7 @@ class _Asked(NamedTuple):
         return pdu[0] == request.function_code | 0x80 or pdu[:2] == bytes((request.function_code, 2 * request.count))
 
 
-class Tally:
+class LineStatistics:
     """Counts for one bus, over all its connections.
 
     What comes beside the answers is kept and looked at before the next request: a healthy line costs nothing.

@@ -4,8 +4,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from phasewatch.adapters.modbus_request import Request
-from phasewatch.adapters.modbus_tally import KEPT_BYTES, Tally, Whole
+from phasewatch.adapters.modbus.line_statistics import KEPT_BYTES, LineStatistics, Whole
+from phasewatch.adapters.modbus.protocol import Request
 
 READS: Final = (3, 4, 0x83, 0x84)
 """Function codes of answers to reads, and of exceptions to them."""
@@ -211,7 +211,7 @@ MBAP: Final = Dialect(
 class Listener:
     """Hears all that comes in over one link and picks out the answer to the request that is pending."""
 
-    def __init__(self, dialect: Dialect, tally: Tally, now: Callable[[], float]) -> None:
+    def __init__(self, dialect: Dialect, tally: LineStatistics, now: Callable[[], float]) -> None:
         """Listen to one framing and count what comes beside; `now` is a monotonic clock in seconds."""
         self._dialect, self._tally, self._now = dialect, tally, now
         self._request: Request | None = None

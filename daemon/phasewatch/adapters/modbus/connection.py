@@ -12,9 +12,9 @@ from pymodbus.framer.rtu import FramerRTU
 from pymodbus.framer.socket import FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
 
-from phasewatch.adapters.modbus_framing import MBAP, RTU, Dialect, Frame, Listener
-from phasewatch.adapters.modbus_request import BadReply, LinkDown, NoReply, Request
-from phasewatch.adapters.modbus_tally import Tally
+from phasewatch.adapters.modbus.framing import MBAP, RTU, Dialect, Frame, Listener
+from phasewatch.adapters.modbus.line_statistics import LineStatistics
+from phasewatch.adapters.modbus.protocol import BadReply, LinkDown, NoReply, Request
 from phasewatch.meters.endpoint import Endpoint
 
 FRAME_CHARACTERS: Final = 8 + 5
@@ -70,10 +70,10 @@ def _client(endpoint: Endpoint, timeout_s: float, changed: Callable[[bool], None
     return AsyncModbusTcpClient(**where, framer=framer, **common)
 
 
-class Link:
+class LineConnection:
     """One connection, from its opening to its end; never opened twice."""
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float, tally: Tally) -> None:
+    def __init__(self, endpoint: Endpoint, timeout_s: float, tally: LineStatistics) -> None:
         """Prepare a connection that counts what comes over it."""
         self._endpoint = endpoint
         self._timeout_s = timeout_s

@@ -3,8 +3,7 @@
 import logging
 from typing import Final
 
-from phasewatch.adapters.modbus_counts import LineCounts
-from phasewatch.adapters.modbus_request import Bus, BusError, NoReply, Refused
+from phasewatch.adapters.modbus.protocol import Bus, BusError, LineCounts, NoReply, Refused
 from phasewatch.meters.profile import HEADER_WORDS, Profile
 from phasewatch.meters.sunspec import Place, Walk, begun
 
