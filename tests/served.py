@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from starlette.routing import BaseRoute
 
 from phasewatch.adapters.http_server import HttpServer
-from phasewatch.adapters.messages import DeliveryStatus
+from phasewatch.adapters.journal.types import DeliveryStatus
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures
 from phasewatch.adapters.web import application
 from phasewatch.alerts.statistics import Counts

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from phasewatch.adapters.delivery import Delivery
-from phasewatch.adapters.messages import DeliveryConfig
+from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.metrics import Measures, expose
 from phasewatch.assembly import build_watch, meter_plan
 from phasewatch.measuring import measures

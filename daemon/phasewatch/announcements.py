@@ -10,7 +10,7 @@ from typing import Any
 
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
-from phasewatch.adapters.messages import Restored, encode
+from phasewatch.adapters.journal.types import Restored, encode
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.assembly import DISCOVERED, point_names
 from phasewatch.configuration.site import LoadedSite

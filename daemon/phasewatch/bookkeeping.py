@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from phasewatch.adapters.broadcast import Broadcast
 from phasewatch.adapters.delivery import Delivery
-from phasewatch.adapters.messages import Change
+from phasewatch.adapters.journal.types import Change
 from phasewatch.adapters.page_daemon import slim
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder

@@ -1,6 +1,6 @@
 """Opens what a site file names outside: its buses, and the way to its brokers."""
 
-from phasewatch.adapters.messages import DeliveryConfig
+from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.modbus.bus import Bus, open_bus
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.settings import BusSettings

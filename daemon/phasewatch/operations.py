@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from phasewatch.adapters.homeassistant import BIRTH_TOPIC
-from phasewatch.adapters.messages import decode, encode
+from phasewatch.adapters.journal.types import decode, encode
 from phasewatch.adapters.metrics import Measures
 from phasewatch.adapters.mqtt import Arrived
 from phasewatch.alerts.event import stamp

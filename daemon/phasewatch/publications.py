@@ -4,8 +4,8 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Final
 
+from phasewatch.adapters.journal.types import DeliveryStatus
 from phasewatch.adapters.kernel import boot_id, clock_synchronised
-from phasewatch.adapters.messages import DeliveryStatus
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.statistics import Counts

@@ -18,7 +18,7 @@ from typing import Any, Final
 from phasewatch.adapters.broadcast import Broadcast
 from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.http_server import HttpServer, server_of
-from phasewatch.adapters.messages import DeliveryConfig
+from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.modbus.bus import Bus
 from phasewatch.adapters.page import routes
 from phasewatch.adapters.systemd import Notifier

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from phasewatch.adapters.messages import Change
+from phasewatch.adapters.journal.types import Change
 
 SITE = "plant-7"
 BASE = f"phasewatch/{SITE}"

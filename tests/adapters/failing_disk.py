@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from phasewatch.adapters.store import JournalError, Steps, Store
+from phasewatch.adapters.journal.sqlite import JournalError, Steps, Store
 
 T = TypeVar("T")
 

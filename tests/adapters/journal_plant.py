@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phasewatch.adapters.journal import Journal
-from phasewatch.adapters.messages import Bounds
-from phasewatch.adapters.safe_journal import LONGEST_AWAY_S, SafeJournal
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.memory_fallback import LONGEST_AWAY_S, FallbackJournal
+from phasewatch.adapters.journal.types import Bounds
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 from tests.adapters.failing_disk import Disk
 
@@ -26,7 +26,7 @@ class Plant:
         self.start()
 
     def start(self) -> None:
-        self.safe = SafeJournal(
+        self.safe = FallbackJournal(
             self.directory, SITE, LIST_TOPIC, self.bounds, monotonic=lambda: self.now_s, open_store=self.disk.open
         )
 

@@ -5,8 +5,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from phasewatch.adapters.journal import Journal
-from phasewatch.adapters.messages import Bounds
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import Evidence
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 

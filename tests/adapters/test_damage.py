@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.journal import Journal
-from phasewatch.adapters.messages import Bounds
-from phasewatch.adapters.safe_journal import SafeJournal
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.memory_fallback import FallbackJournal
+from phasewatch.adapters.journal.types import Bounds
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 from tests.adapters.test_archive import evidence
 from tests.adapters.test_delivery import config, drained, running, unique
@@ -84,7 +84,7 @@ def test_text_that_is_no_text_any_more_keeps_nobody_from_the_disk(written: Path,
     names = {"alert": "record", "outbox": "topic", "event": "payload", "evidence": "subject", "announced": "topic"}
     damage(written, f"UPDATE {table} SET {names[table]} = CAST(X'ff00' AS TEXT) WHERE rowid = 1" if table != "announced"
            else "UPDATE announced SET topic = CAST(X'ff00' AS TEXT)")  # fmt: skip
-    safe = SafeJournal(written, SITE, LIST_TOPIC, Bounds(ballast_bytes=0))
+    safe = FallbackJournal(written, SITE, LIST_TOPIC, Bounds(ballast_bytes=0))
     safe.on(lambda journal: journal.commit([change("raised", rule="phase_loss", rev=3)]))
     assert len(safe.on(lambda journal: journal.pending(100))) == 7
     safe.on(lambda journal: [journal.events(10), journal.evidence("wiring-1"), journal.records()])

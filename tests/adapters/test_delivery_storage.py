@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.messages import LATENCY_BOUNDS_S, Bounds
+from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, Bounds
 from phasewatch.alerts.evidence import Evidence
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 from tests.adapters.test_delivery import config, drained, many, running, unique
@@ -86,7 +86,7 @@ def test_a_change_that_cannot_be_written_does_not_take_the_others_with_it(tmp_pa
 
 @pytest.mark.broker
 def test_a_disk_that_is_back_is_used_again_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phasewatch.adapters.safe_journal.SHORTEST_AWAY_S", 0.05)
+    monkeypatch.setattr("phasewatch.adapters.journal.journal.memory_fallback.SHORTEST_AWAY_S", 0.05)
     with (
         mosquitto(tmp_path / "broker") as broker,
         subscriber(broker.url) as watching,

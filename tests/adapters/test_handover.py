@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.journal import Journal
+from phasewatch.adapters.journal.journal import Journal
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 from tests.adapters.journal_plant import Plant, proven
 

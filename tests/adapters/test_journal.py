@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasewatch.adapters.journal import Journal
-from phasewatch.adapters.messages import Bounds, Change, encode
-from phasewatch.adapters.store import JournalError
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.sqlite import JournalError
+from phasewatch.adapters.journal.types import Bounds, Change, encode
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 
 
@@ -167,7 +167,7 @@ def test_a_state_directory_that_is_a_file_is_named_in_the_error(tmp_path: Path) 
 
 
 def test_a_second_daemon_cannot_open_the_same_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phasewatch.adapters.store.LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("phasewatch.adapters.journal.sqlite.LOCK_TIMEOUT_S", 0.05)
     first = opened(tmp_path)
     with pytest.raises(JournalError, match="another phasewatch uses"):
         opened(tmp_path)

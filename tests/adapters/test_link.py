@@ -1,8 +1,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.link import SESSION_TAKEN_OVER, Backoff, Link
-from phasewatch.adapters.messages import DeliveryConfig
 from phasewatch.adapters.mqtt import UNSUPPORTED_PROTOCOL, Broker, Closed, Connection, Signal, Stage
 from tests.broker import free_port
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from phasewatch.adapters.messages import LATENCY_BOUNDS_S, DeliveryStatus, Latency
+from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, DeliveryStatus, Latency
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures, expose
 from phasewatch.adapters.modbus.protocol import LineCounts
 from tests.peers.program import program

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters import journal_schema
-from phasewatch.adapters.journal import Journal
-from phasewatch.adapters.journal_schema import SCHEMA_VERSION, STEPS
-from phasewatch.adapters.messages import Bounds
-from phasewatch.adapters.store import JournalError, Store
+from phasewatch.adapters.journal import sqlite
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.sqlite import SCHEMA_VERSION, STEPS, JournalError, Store
+from phasewatch.adapters.journal.types import Bounds
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 
 VERSION_1 = Path(__file__).parent / "fixtures" / "journal_v1.sql"
@@ -121,7 +120,7 @@ Store.open(Path(sys.argv[1]), (journal_schema.STEPS[0], killed_after(int(sys.arg
 
 def killed_after(count: int) -> Iterator[str]:
     """Yield so many statements of the second step; then die as in a power cut."""
-    yield from list(journal_schema.STEPS[1])[:count]
+    yield from list(sqlite.STEPS[1])[:count]
     os.kill(os.getpid(), 9)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.journal import Journal
-from phasewatch.adapters.messages import Bounds
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.types import Bounds
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 
 DAY_S = 86400.0

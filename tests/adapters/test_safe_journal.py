@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasewatch.adapters.journal import Journal
-from phasewatch.adapters.messages import Bounds
-from phasewatch.adapters.safe_journal import LONGEST_AWAY_S, SHORTEST_AWAY_S
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.memory_fallback import LONGEST_AWAY_S, SHORTEST_AWAY_S
+from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import Evidence
 from tests.adapters.changes import LIST_TOPIC, SITE
 from tests.adapters.journal_plant import Plant, proven

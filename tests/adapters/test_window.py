@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from phasewatch.adapters.journal import Journal
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.types import encode
 from phasewatch.adapters.link import Backoff
-from phasewatch.adapters.messages import encode
 from phasewatch.adapters.mqtt import Acked, Opened
 from phasewatch.adapters.window import Window
 from tests.adapters.changes import LIST_TOPIC, SITE, change

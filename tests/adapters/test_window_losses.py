@@ -2,10 +2,10 @@
 
 import pytest
 
+from phasewatch.adapters.journal.sqlite import REPLACED
+from phasewatch.adapters.journal.types import Row
 from phasewatch.adapters.link import Backoff
-from phasewatch.adapters.messages import Row
 from phasewatch.adapters.mqtt import Acked, Opened
-from phasewatch.adapters.store import REPLACED
 from phasewatch.adapters.suspicion import HELD_AFTER
 from phasewatch.adapters.window import Window
 from tests.adapters.changes import LIST_TOPIC, change

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from phasewatch.adapters.journal import Journal
-from phasewatch.adapters.messages import Bounds
-from phasewatch.adapters.store import Store
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.sqlite import Store
+from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import COLUMNS, Evidence, Recorder
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 from tests.bench.figure import Figure, say, spread

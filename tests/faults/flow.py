@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from phasewatch.adapters.delivery import Delivery
-from phasewatch.adapters.messages import Change, DeliveryConfig
+from phasewatch.adapters.journal.types import Change, DeliveryConfig
 from tests.adapters.changes import BASE, LIST_TOPIC, SITE, change
 from tests.broker import wait_until
 

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from phasewatch.adapters.messages import Bounds
+from phasewatch.adapters.journal.types import Bounds
 from tests.faults.flow import config, flow
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from paho.mqtt.client import Client, MQTTMessage
 
-from phasewatch.adapters.messages import Bounds
+from phasewatch.adapters.journal.types import Bounds
 from tests.broker import mosquitto, wait_until
 from tests.fault_proxy import fault_proxy
 from tests.faults.flow import Flow, config, flow

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from phasewatch.adapters.messages import DeliveryStatus
+from phasewatch.adapters.journal.types import DeliveryStatus
 from phasewatch.adapters.metrics import expose
 from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.electrical.severity import Severity

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.adapters.store import JournalTakenError
+from phasewatch.adapters.journal.sqlite import JournalTakenError
 from phasewatch.meters.reading import Reading
 from phasewatch.service import Service
 from phasewatch.simulator.unit import Fault

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
-from phasewatch.adapters.messages import encode
+from phasewatch.adapters.journal.types import encode
 
 MOST_PAGES: Final = 16
 """Open at the same time; at each place there are connections for more, so that commands still get through."""

@@ -17,13 +17,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from phasewatch.adapters.journal import Journal
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.sqlite import JournalTakenError
+from phasewatch.adapters.journal.types import Change, DeliveryConfig, DeliveryStatus, Restored
 from phasewatch.adapters.ledger import Ledger, Questions
 from phasewatch.adapters.link import Link
 from phasewatch.adapters.live_topics import LiveTopics
-from phasewatch.adapters.messages import Change, DeliveryConfig, DeliveryStatus, Restored
 from phasewatch.adapters.mqtt import OFFLINE, ONLINE, Acked, Arrived, Closed, Connection, Opened, Signal, base_topic
-from phasewatch.adapters.store import JournalTakenError
 from phasewatch.adapters.suspicion import blames_message
 from phasewatch.adapters.window import Window
 from phasewatch.alerts.evidence import Evidence

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from phasewatch.adapters.entities import Component, Names, daemon_components, point_components
-from phasewatch.adapters.messages import encode
+from phasewatch.adapters.journal.types import encode
 from phasewatch.alerts.daemon_monitor import DAEMON
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.contract.topics import BIRTH, DISCOVERY

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from phasewatch.adapters.journal import Journal
+from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.memory_fallback import FallbackJournal
+from phasewatch.adapters.journal.outbox import Outbox
+from phasewatch.adapters.journal.types import Change, DeliveryConfig, DeliveryStatus, Message, Restored, Row
 from phasewatch.adapters.live_topics import LiveTopics
-from phasewatch.adapters.messages import Change, DeliveryConfig, DeliveryStatus, Message, Restored, Row
-from phasewatch.adapters.outbox import Outbox
-from phasewatch.adapters.safe_journal import SafeJournal
 from phasewatch.adapters.tally import Tally
 from phasewatch.adapters.window import Window
 from phasewatch.alerts.evidence import Evidence
@@ -59,7 +59,7 @@ class Ledger:
         live: LiveTopics,
         complain: Callable[[str], None],
     ) -> None:
-        self.journal = SafeJournal(config.directory, config.site, list_topic, config.bounds, monotonic=monotonic)
+        self.journal = FallbackJournal(config.directory, config.site, list_topic, config.bounds, monotonic=monotonic)
         self.live, self.tally, self._complain = live, Tally(), complain
         self._changes: list[Change] = []
 

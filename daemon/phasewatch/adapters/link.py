@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from phasewatch.adapters.messages import DeliveryConfig
+from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.mqtt import (
     UNSUPPORTED_PROTOCOL,
     Broker,

@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from phasewatch.adapters.messages import LATENCY_BOUNDS_S, DeliveryStatus, Latency
+from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, DeliveryStatus, Latency
 from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.alerts.statistics import Counts
 from phasewatch.electrical.severity import Severity

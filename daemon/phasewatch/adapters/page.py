@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from phasewatch.adapters.assets import INDEX, Asset, assets
 from phasewatch.adapters.broadcast import Broadcast
-from phasewatch.adapters.messages import encode
+from phasewatch.adapters.journal.types import encode
 from phasewatch.adapters.page_charts import KINDS, evidence_chart, kinds, trend_chart
 from phasewatch.adapters.page_daemon import PageDaemon, slim
 from phasewatch.adapters.page_stream import Stream

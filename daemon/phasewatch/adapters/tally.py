@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from phasewatch.adapters.messages import LATENCY_BOUNDS_S, Latency
+from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, Latency
 
 
 class Tally:

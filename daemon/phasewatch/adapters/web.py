@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from phasewatch.adapters.http_connection import Peer
-from phasewatch.adapters.messages import decode, encode
+from phasewatch.adapters.journal.types import decode, encode
 from phasewatch.adapters.metrics import CONTENT_TYPE, Measures, expose
 from phasewatch.alerts.operations import VERBS
 

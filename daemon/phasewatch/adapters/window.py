@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from phasewatch.adapters.journal.sqlite import REPLACED
+from phasewatch.adapters.journal.types import Row, Sent, Settled
 from phasewatch.adapters.link import Backoff
-from phasewatch.adapters.messages import Row, Sent, Settled
 from phasewatch.adapters.mqtt import FAILURE, Acked, Opened
-from phasewatch.adapters.store import REPLACED
 from phasewatch.adapters.suspicion import Suspicion, Trials
 
 POISON: Final = frozenset({0x90, 0x95, 0x99})

@@ -5,8 +5,8 @@ import faulthandler
 import logging
 from pathlib import Path
 
+from phasewatch.adapters.journal.sqlite import JournalTakenError
 from phasewatch.adapters.journald import JournalHandler
-from phasewatch.adapters.store import JournalTakenError
 from phasewatch.cli.outcome import InputError
 from phasewatch.cli.schedule import load_percent, overloads
 from phasewatch.configuration.site import load_site

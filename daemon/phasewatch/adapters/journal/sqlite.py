@@ -2,13 +2,18 @@
 
 The scheme of the file is a list of steps, each a list of statements. A new file takes all of them, an older one those
 it has not taken yet, in one transaction: a step that is interrupted leaves the file as it was.
+
+The tables of the journal, as steps from version to version; a step that was released is never changed again.
+
+Cells of the journal's file that may be damaged: SQLite proves the pages of a file, and not what stands in a cell.
 """
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -219,3 +224,69 @@ def _set_aside(path: Path) -> Path:
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
     return kept
+
+
+# AUTOINCREMENT: a row number is never used twice, so a late acknowledgement of a replaced row removes nothing.
+_OUTBOX: Final = (
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "CREATE TABLE alert(key TEXT PRIMARY KEY, record TEXT NOT NULL, topic TEXT NOT NULL, payload BLOB,"
+    " active INTEGER NOT NULL)",
+    "CREATE TABLE outbox(number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, topic TEXT NOT NULL,"
+    " payload BLOB NOT NULL, retain INTEGER NOT NULL, severity INTEGER NOT NULL, created TEXT NOT NULL)",
+    "CREATE UNIQUE INDEX newest_state ON outbox(topic) WHERE kind = 'state'",
+    "CREATE INDEX least_event ON outbox(severity) WHERE kind = 'event'",
+    "CREATE TABLE dead_letter(number INTEGER PRIMARY KEY, topic TEXT, payload BLOB, retain INTEGER, reason TEXT)",
+    "INSERT INTO meta VALUES ('uuid', lower(hex(randomblob(4)))), ('seq', 0), ('dropped', 0), ('dead_letters', 0)",
+)
+
+# `ran_s`: running time of the journal when the row was written; rows of version 1 begin to age now.
+_AGE_HISTORY_EVIDENCE: Final = (
+    "ALTER TABLE outbox ADD COLUMN ran_s REAL NOT NULL DEFAULT 0",
+    "DROP INDEX least_event",
+    "CREATE INDEX least_event ON outbox(severity, ran_s) WHERE kind = 'event'",
+    "CREATE TABLE dropped(reason TEXT, severity TEXT, count INTEGER NOT NULL, PRIMARY KEY (reason, severity))"
+    " WITHOUT ROWID",
+    "INSERT INTO dropped SELECT 'earlier', 'unknown', value FROM meta WHERE key = 'dropped' AND value > 0",
+    "DELETE FROM meta WHERE key = 'dropped'",
+    "INSERT INTO meta VALUES ('ran_s', 0.0), ('ended', '{}')",
+    "CREATE TABLE event(number INTEGER PRIMARY KEY, payload BLOB NOT NULL)",
+    "CREATE TABLE evidence(alert_id TEXT PRIMARY KEY, subject TEXT NOT NULL, rule TEXT NOT NULL, at TEXT NOT NULL,"
+    " complete INTEGER NOT NULL, samples BLOB NOT NULL)",
+    "CREATE TABLE announced(topic TEXT PRIMARY KEY, wanted INTEGER NOT NULL) WITHOUT ROWID",
+)
+
+STEPS: Final[Steps] = (_OUTBOX, _AGE_HISTORY_EVIDENCE)
+SCHEMA_VERSION: Final = len(STEPS)
+
+
+class Numbering(NamedTuple):
+    """Which journal counts, how far it came, and the last `seq` of those before it."""
+
+    uuid: str
+    seq: int
+    ended: dict[str, int]
+
+
+def json_object(payload: object) -> dict[str, Any] | None:
+    """Return what a payload says; None if it is no JSON object."""
+    if not isinstance(payload, bytes):
+        return None
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def number(value: object, otherwise: float) -> float:
+    """Return a number as it is, and `otherwise` for anything else."""
+    return value if isinstance(value, int | float) else otherwise
+
+
+def numbering(meta: Mapping[str, object]) -> Numbering | None:
+    """Return the numbering that `meta` holds; None if no event can be numbered by it."""
+    uuid, seq = meta.get("uuid"), meta.get("seq")
+    if not isinstance(uuid, str) or REPLACED in uuid or not isinstance(seq, int) or seq < 0:
+        return None
+    ended = json_object(str(meta.get("ended")).encode()) or {}
+    return Numbering(uuid, seq, {key: last for key, last in ended.items() if isinstance(last, int)})

@@ -15,12 +15,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from phasewatch.adapters.archive import Archive, PastEvent
-from phasewatch.adapters.journal_schema import STEPS
-from phasewatch.adapters.messages import DEFAULT_BOUNDS, Alert, Bounds, Change, Message, Row, encode
-from phasewatch.adapters.outbox import Outbox
-from phasewatch.adapters.soundness import json_object, numbering
-from phasewatch.adapters.store import REPLACED, Steps, Store
+from phasewatch.adapters.journal.archive import Archive, PastEvent
+from phasewatch.adapters.journal.outbox import Outbox
+from phasewatch.adapters.journal.sqlite import REPLACED, STEPS, Steps, Store, json_object, numbering
+from phasewatch.adapters.journal.types import DEFAULT_BOUNDS, Alert, Bounds, Change, Message, Row, encode
 from phasewatch.alerts.evidence import Evidence
 
 T = TypeVar("T")

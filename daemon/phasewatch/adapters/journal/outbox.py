@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from phasewatch.adapters.messages import Bounds, Row
-from phasewatch.adapters.soundness import number as sound_number
-from phasewatch.adapters.store import Store
+from phasewatch.adapters.journal.sqlite import Store
+from phasewatch.adapters.journal.sqlite import number as sound_number
+from phasewatch.adapters.journal.types import Bounds, Row
 
 SEVERITY_RANK: Final = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 """Overflow takes the lowest rank first; an unknown severity counts as critical."""

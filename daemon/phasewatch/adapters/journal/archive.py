@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from phasewatch.adapters.messages import Bounds, encode
-from phasewatch.adapters.soundness import json_object
-from phasewatch.adapters.store import Store
+from phasewatch.adapters.journal.sqlite import Store, json_object
+from phasewatch.adapters.journal.types import Bounds, encode
 from phasewatch.alerts.evidence import Evidence
 
 _TRIMMED_AT_ONCE: Final = 0.01
