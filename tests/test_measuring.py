@@ -5,9 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.metrics import Measures, expose
+from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.assembly import build_watch, meter_plan
 from phasewatch.measuring import measures
 from phasewatch.meters.reading import Reading

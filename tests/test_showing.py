@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.delivery import Delivery
+from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.assembly import build_watch
 from phasewatch.connections import delivery_config
 from phasewatch.history import History

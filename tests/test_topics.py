@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from phasewatch.adapters.mqtt import base_topic
+from phasewatch.adapters.mqtt.client import base_topic
 from phasewatch.alerts.alert import Key
 from phasewatch.configuration.files import config_directory
 from phasewatch.contract.asyncapi import CHOICES, PARAMETERS, document, text

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from phasewatch.adapters.delivery import Delivery
-from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
 from phasewatch.adapters.journal.types import Restored, encode
+from phasewatch.adapters.mqtt.delivery import Delivery
+from phasewatch.adapters.mqtt.homeassistant import BIRTH_TOPIC, discovery, essence
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.assembly import DISCOVERED, point_names
 from phasewatch.configuration.site import LoadedSite

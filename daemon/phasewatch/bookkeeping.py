@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from phasewatch.adapters.broadcast import Broadcast
-from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.journal.types import Change
+from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.adapters.page_daemon import slim
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from phasewatch.adapters.homeassistant import BIRTH_TOPIC
 from phasewatch.adapters.journal.types import decode, encode
 from phasewatch.adapters.metrics import Measures
-from phasewatch.adapters.mqtt import Arrived
+from phasewatch.adapters.mqtt.client import Arrived
+from phasewatch.adapters.mqtt.homeassistant import BIRTH_TOPIC
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.operations import Answer, CommandError, parse, refusal
 from phasewatch.bookkeeping import Bookkeeper

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from phasewatch.adapters.delivery import Delivery
+from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.polling import BusPoller

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.journal.types import Change, DeliveryConfig
-from phasewatch.adapters.mqtt import Arrived
+from phasewatch.adapters.mqtt.client import Arrived
+from phasewatch.adapters.mqtt.delivery import Delivery
 from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, SITE, change
 from tests.broker import Line, Mosquitto, Subscriber, amqtt_broker, free_port, mosquitto, subscriber, wait_until
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.delivery import Delivery
+from phasewatch.adapters.mqtt.delivery import Delivery
 from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, change
 from tests.adapters.test_delivery import config, drained, running
 from tests.broker import Line, Mosquitto, free_port, mosquitto, subscriber, wait_until

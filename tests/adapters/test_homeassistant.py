@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.adapters.entities import BY_PHASE, PICTURE, RULE_NEEDS
-from phasewatch.adapters.homeassistant import BIRTH_TOPIC, discovery, essence
+from phasewatch.adapters.mqtt.homeassistant import BIRTH_TOPIC, BY_PHASE, PICTURE, RULE_NEEDS, discovery, essence
 from phasewatch.configuration.files import profile_ids
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.contract.schemas import schema

@@ -2,8 +2,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from phasewatch.adapters.journal.types import DeliveryConfig
-from phasewatch.adapters.link import SESSION_TAKEN_OVER, Backoff, Link
-from phasewatch.adapters.mqtt import UNSUPPORTED_PROTOCOL, Broker, Closed, Connection, Signal, Stage
+from phasewatch.adapters.mqtt.client import UNSUPPORTED_PROTOCOL, Broker, Closed, Connection, Signal, Stage
+from phasewatch.adapters.mqtt.failover import SESSION_TAKEN_OVER, Backoff, BrokerSelector
 from tests.broker import free_port
 
 REFUSED_LOGIN = 0x86
@@ -21,7 +21,7 @@ class Bench:
         urls = tuple(f"mqtt://127.0.0.1:{free_port()}" for _ in range(self.brokers))
         self._hosts = [Broker.parse(url) for url in urls]
         config = DeliveryConfig("plant-7", Path(), urls, shortest_pause_s=1.0, longest_pause_s=8.0)
-        self.link = Link(config, self._ignore, lambda: self.now, lambda: 0.5)
+        self.link = BrokerSelector(config, self._ignore, lambda: self.now, lambda: 0.5)
 
     def _ignore(self, connection: Connection, signal: Signal) -> None:
         pass

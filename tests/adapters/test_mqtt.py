@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.mqtt import (
+from phasewatch.adapters.mqtt.client import (
     WINDOW,
     Acked,
     Arrived,

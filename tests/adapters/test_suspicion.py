@@ -2,14 +2,14 @@
 
 import pytest
 
-from phasewatch.adapters.link import Backoff
-from phasewatch.adapters.mqtt import Closed, Stage
-from phasewatch.adapters.suspicion import HELD_AFTER, Suspicion, Trials, blames_message
+from phasewatch.adapters.mqtt.client import Closed, Stage
+from phasewatch.adapters.mqtt.failover import Backoff
+from phasewatch.adapters.mqtt.quarantine import HELD_AFTER, PoisonDetector, TopicQuarantine, blames_message
 
 BIG, SMALL, OWED = b"x" * 5000, b"y" * 100, b"online"
 
 
-def lose(suspicion: Suspicion, first: bytes | None, *acked: bytes) -> bool:
+def lose(suspicion: PoisonDetector, first: bytes | None, *acked: bytes) -> bool:
     """Let rows be acknowledged, behind what is owed, and lose the connection."""
     suspicion.acked(OWED, row=False)
     for payload in acked:
@@ -18,7 +18,7 @@ def lose(suspicion: Suspicion, first: bytes | None, *acked: bytes) -> bool:
 
 
 def test_the_third_connection_lost_over_the_same_large_message_condemns_it() -> None:
-    suspicion = Suspicion()
+    suspicion = PoisonDetector()
     for _ in range(2):
         lose(suspicion, BIG, SMALL, SMALL)
         assert suspicion.careful
@@ -31,7 +31,7 @@ def test_the_third_connection_lost_over_the_same_large_message_condemns_it() -> 
 
 
 def test_what_is_owed_proves_nothing() -> None:
-    suspicion = Suspicion()
+    suspicion = PoisonDetector()
     for losses in range(1, 100):
         lose(suspicion, BIG)
         assert suspicion.repeated(BIG) is (losses >= HELD_AFTER)
@@ -39,7 +39,7 @@ def test_what_is_owed_proves_nothing() -> None:
 
 
 def test_rows_from_before_the_first_loss_prove_nothing() -> None:
-    suspicion = Suspicion()
+    suspicion = PoisonDetector()
     lose(suspicion, BIG, *[SMALL] * 50)
     for _ in range(20):
         lose(suspicion, BIG)
@@ -49,7 +49,7 @@ def test_rows_from_before_the_first_loss_prove_nothing() -> None:
 
 
 def test_a_line_that_is_bad_condemns_nobody() -> None:
-    suspicion = Suspicion()
+    suspicion = PoisonDetector()
     for n in range(20):
         lose(suspicion, b"%d" % n, SMALL)
     for _ in range(20):
@@ -60,7 +60,7 @@ def test_a_line_that_is_bad_condemns_nobody() -> None:
 
 
 def test_a_loss_over_a_smaller_message_lets_the_count_begin_anew() -> None:
-    suspicion = Suspicion()
+    suspicion = PoisonDetector()
     for n in range(20):
         lose(suspicion, BIG, *[SMALL] * 5)
         lose(suspicion, BIG, *[SMALL] * 5)
@@ -69,7 +69,7 @@ def test_a_loss_over_a_smaller_message_lets_the_count_begin_anew() -> None:
 
 
 def test_of_two_messages_that_are_too_large_the_smaller_one_is_condemned_first() -> None:
-    suspicion, bigger = Suspicion(), b"x" * 6000
+    suspicion, bigger = PoisonDetector(), b"x" * 6000
     for condemned in (BIG, bigger):
         for _ in range(3):
             for payload in (BIG, bigger):
@@ -79,7 +79,7 @@ def test_of_two_messages_that_are_too_large_the_smaller_one_is_condemned_first()
 
 
 def test_a_message_that_came_through_on_another_topic_is_never_condemned() -> None:
-    suspicion = Suspicion()
+    suspicion = PoisonDetector()
     lose(suspicion, BIG, SMALL)
     suspicion.acked(BIG, row=False)
     for _ in range(20):
@@ -88,7 +88,7 @@ def test_a_message_that_came_through_on_another_topic_is_never_condemned() -> No
 
 
 def test_a_connection_that_we_gave_up_ourselves_condemns_nobody() -> None:
-    suspicion = Suspicion()
+    suspicion = PoisonDetector()
     for _ in range(20):
         suspicion.acked(SMALL, row=True)
         assert suspicion.lost(BIG, silent=True)
@@ -97,7 +97,7 @@ def test_a_connection_that_we_gave_up_ourselves_condemns_nobody() -> None:
 
 def test_care_ends_when_the_suspect_comes_through_or_many_others_do() -> None:
     for acked in ([BIG], [SMALL] * 200):
-        suspicion = Suspicion()
+        suspicion = PoisonDetector()
         lose(suspicion, BIG, SMALL)
         assert suspicion.careful
         for payload in acked:
@@ -106,14 +106,14 @@ def test_care_ends_when_the_suspect_comes_through_or_many_others_do() -> None:
 
 
 def test_a_connection_lost_with_nothing_in_flight_blames_nobody() -> None:
-    suspicion = Suspicion()
+    suspicion = PoisonDetector()
     assert not lose(suspicion, None, SMALL)
     assert not suspicion.careful
 
 
 def test_topics_that_cost_connections_are_tried_one_at_a_time_with_growing_pauses() -> None:
     now = [0.0]
-    trials = Trials(Backoff(1.0, 4.0, lambda: 0.5), lambda: now[0])
+    trials = TopicQuarantine(Backoff(1.0, 4.0, lambda: 0.5), lambda: now[0])
     for topic in (*"ab" * (HELD_AFTER - 1), "b", "a"):
         assert trials.begin() is None
         trials.lost(topic)

@@ -6,9 +6,9 @@ import pytest
 
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.types import encode
-from phasewatch.adapters.link import Backoff
-from phasewatch.adapters.mqtt import Acked, Opened
-from phasewatch.adapters.window import Window
+from phasewatch.adapters.mqtt.client import Acked, Opened
+from phasewatch.adapters.mqtt.failover import Backoff
+from phasewatch.adapters.mqtt.in_flight import InFlight
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 
 NOT_AUTHORISED, QUOTA, TOO_LARGE = 0x87, 0x97, 0x95
@@ -23,7 +23,7 @@ class Bench:
     journal: Journal = field(default_factory=lambda: Journal.in_memory(SITE, LIST_TOPIC))
 
     def __post_init__(self) -> None:
-        self.window = Window(self.journal.pending, lambda: Backoff(1.0, 60.0, lambda: 0.5), lambda: self.now)
+        self.window = InFlight(self.journal.pending, lambda: Backoff(1.0, 60.0, lambda: 0.5), lambda: self.now)
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> int:
         self.sent.append((topic, payload, retain))

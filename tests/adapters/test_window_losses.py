@@ -4,10 +4,10 @@ import pytest
 
 from phasewatch.adapters.journal.sqlite import REPLACED
 from phasewatch.adapters.journal.types import Row
-from phasewatch.adapters.link import Backoff
-from phasewatch.adapters.mqtt import Acked, Opened
-from phasewatch.adapters.suspicion import HELD_AFTER
-from phasewatch.adapters.window import Window
+from phasewatch.adapters.mqtt.client import Acked, Opened
+from phasewatch.adapters.mqtt.failover import Backoff
+from phasewatch.adapters.mqtt.in_flight import InFlight
+from phasewatch.adapters.mqtt.quarantine import HELD_AFTER
 from tests.adapters.changes import LIST_TOPIC, change
 from tests.adapters.test_window import LOSS, NOT_AUTHORISED, WIRING, WIRING_STATE, Bench
 
@@ -111,7 +111,7 @@ def test_a_message_that_is_never_answered_does_not_stop_the_others(bench: Bench)
 @pytest.mark.parametrize("topic", ["events/\ud800", f"events/{REPLACED}", "events/\0"])
 def test_a_topic_that_is_no_text_becomes_a_dead_letter_and_blocks_nobody(bench: Bench, topic: str) -> None:
     rows = [Row(1, topic, b"{}", retain=False), Row(2, "events/a", b"{}", retain=False)]
-    window = Window(lambda _, after: rows[after:], lambda: Backoff(1.0, 60.0, lambda: 0.5), lambda: 0.0)
+    window = InFlight(lambda _, after: rows[after:], lambda: Backoff(1.0, 60.0, lambda: 0.5), lambda: 0.0)
     window.open(Opened(4, None), {})
     window.fill(bench.publish)
     assert [sent for sent, _, _ in bench.sent] == ["events/a"]

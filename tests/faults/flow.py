@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from phasewatch.adapters.delivery import Delivery
 from phasewatch.adapters.journal.types import Change, DeliveryConfig
+from phasewatch.adapters.mqtt.delivery import Delivery
 from tests.adapters.changes import BASE, LIST_TOPIC, SITE, change
 from tests.broker import wait_until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.mqtt import Acked, Broker, Login, Opened
+from phasewatch.adapters.mqtt.client import Acked, Broker, Login, Opened
 from tests.adapters.test_mqtt import Heard
 from tests.broker import Mosquitto, mosquitto, wait_until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.mqtt import Acked, Broker, Login, Opened, Stage
+from phasewatch.adapters.mqtt.client import Acked, Broker, Login, Opened, Stage
 from tests.adapters.test_mqtt import Heard
 from tests.broker import Mosquitto, free_port, mosquitto, wait_until
 from tests.fault_proxy import SOUND, Fault, fault_proxy

@@ -21,7 +21,7 @@ from homeassistant.setup import async_setup_component
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from phasewatch.adapters.homeassistant import discovery
+from phasewatch.adapters.mqtt.homeassistant import discovery
 from phasewatch.configuration.files import config_directory, read_yaml
 from phasewatch.configuration.site import LoadedSite
 from tests.broker import mosquitto

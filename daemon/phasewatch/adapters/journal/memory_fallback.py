@@ -27,7 +27,7 @@ from typing import Any, Final, TypeVar
 from phasewatch.adapters.journal.journal import Journal, StoreOpener
 from phasewatch.adapters.journal.sqlite import JournalError, JournalTakenError, Store
 from phasewatch.adapters.journal.types import Alert, Bounds
-from phasewatch.adapters.link import Backoff
+from phasewatch.adapters.mqtt.failover import Backoff
 
 MEMORY_BYTES: Final = 32 * 1024 * 1024
 """Bound of a journal in memory; the file may be greater than the machine's memory."""

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from phasewatch.adapters.link import Backoff
-from phasewatch.adapters.mqtt import Closed, Stage
+from phasewatch.adapters.mqtt.client import Closed, Stage
+from phasewatch.adapters.mqtt.failover import Backoff
 
 HELD_AFTER: Final = 4
 """Connections lost with the same topic first in flight, until it is held."""
@@ -50,7 +50,7 @@ class _Suspect:
     """Other rows that it took."""
 
 
-class Suspicion:
+class PoisonDetector:
     """Counts losses by payload, for the same one may stand on two topics; lives through many connections."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ def _trim(kept: dict[bytes, _Suspect] | dict[bytes, None]) -> None:
         del kept[next(iter(kept))]
 
 
-class Trials:
+class TopicQuarantine:
     """Topics over which connections were lost, and which of them is tried; lives through many connections."""
 
     def __init__(self, pause: Backoff, monotonic: Callable[[], float]) -> None:

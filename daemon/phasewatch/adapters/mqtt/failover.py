@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from phasewatch.adapters.journal.types import DeliveryConfig
-from phasewatch.adapters.mqtt import (
+from phasewatch.adapters.mqtt.client import (
     UNSUPPORTED_PROTOCOL,
     Broker,
     Closed,
@@ -37,7 +37,7 @@ class Backoff:
         self._pause_s = self._longest_s
 
 
-class Link:
+class BrokerSelector:
     """One connection at a time: brokers in turn, MQTT 5 first, a growing pause between rounds."""
 
     def __init__(

@@ -2,6 +2,12 @@
 
 A session at the broker ends with its connection. So a command that was sent while the daemon was away is lost, and that
 is meant: an acknowledgement of yesterday must not quiet an alert of today. Whoever commands waits for the reply.
+
+Live retained topics: the newest payload of each, and which of them a broker has to lose.
+
+What delivery counts in one run, for the metrics.
+
+The ledger: the journal's side of delivery, in the thread that owns both.
 """
 
 import logging
@@ -9,28 +15,272 @@ import queue
 import random
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from phasewatch.adapters.journal.journal import Journal
+from phasewatch.adapters.journal.memory_fallback import FallbackJournal
+from phasewatch.adapters.journal.outbox import Outbox
 from phasewatch.adapters.journal.sqlite import JournalTakenError
-from phasewatch.adapters.journal.types import Change, DeliveryConfig, DeliveryStatus, Restored
-from phasewatch.adapters.ledger import Ledger, Questions
-from phasewatch.adapters.link import Link
-from phasewatch.adapters.live_topics import LiveTopics
-from phasewatch.adapters.mqtt import OFFLINE, ONLINE, Acked, Arrived, Closed, Connection, Opened, Signal, base_topic
-from phasewatch.adapters.suspicion import blames_message
-from phasewatch.adapters.window import Window
+from phasewatch.adapters.journal.types import (
+    LATENCY_BOUNDS_S,
+    Change,
+    DeliveryConfig,
+    DeliveryStatus,
+    Latency,
+    Message,
+    Restored,
+    Row,
+)
+from phasewatch.adapters.mqtt.client import (
+    OFFLINE,
+    ONLINE,
+    Acked,
+    Arrived,
+    Closed,
+    Connection,
+    Opened,
+    Signal,
+    base_topic,
+)
+from phasewatch.adapters.mqtt.failover import BrokerSelector
+from phasewatch.adapters.mqtt.in_flight import InFlight
+from phasewatch.adapters.mqtt.quarantine import blames_message
 from phasewatch.alerts.evidence import Evidence
+
+
+class LiveTopics:
+    """What was published without the journal, from any thread, until the thread of delivery takes it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._fresh: dict[str, bytes] = {}
+        self._live: dict[str, bytes] = {}
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Keep the newest payload of a topic, empty to remove it; return whether it is the first to be taken."""
+        with self._lock:
+            first = not self._fresh
+            self._fresh[topic] = payload
+        return first
+
+    def restore(self, topics: Mapping[str, bool]) -> None:
+        """Remember what an earlier run wanted to be emptied, and no broker has confirmed yet."""
+        self._live |= {topic: b"" for topic, wanted in topics.items() if not wanted}
+
+    def take(self) -> dict[str, bytes]:
+        """Return what is new."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+        self._live |= fresh
+        return fresh
+
+    def all(self) -> dict[str, bytes]:
+        """Return every topic with its newest payload, empty for those that a broker has to lose."""
+        return dict(self._live)
+
+    def emptied(self, topics: Collection[str]) -> list[str]:
+        """Forget topics that a broker has emptied; return those that are not wanted again."""
+        gone = [topic for topic in topics if self._live.get(topic) == b""]
+        for topic in gone:
+            del self._live[topic]
+        return gone
+
+
+class DeliveryCounters:
+    """Counts that only grow."""
+
+    def __init__(self) -> None:
+        self.connects = 0
+        self.delivered = 0
+        self._buckets = [0] * len(LATENCY_BOUNDS_S)
+        self._sum_s = 0.0
+
+    def acknowledged(self, latencies_s: Iterable[float]) -> None:
+        """Count rows that a broker acknowledged, each by its time since the commit."""
+        for latency_s in latencies_s:
+            self.delivered += 1
+            self._sum_s += latency_s
+            self._buckets[bisect_left(LATENCY_BOUNDS_S, latency_s)] += 1
+
+    def latency(self) -> Latency:
+        """Return the histogram so far."""
+        return Latency(tuple(self._buckets), round(self._sum_s, 6))
+
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+class Questions:
+    """Whoever asks the journal from another thread, until answered."""
+
+    def __init__(self) -> None:
+        self._lock, self._ended = threading.Lock(), False
+        self._open: set[Future[Any]] = set()
+
+    def add(self, future: Future[Any]) -> bool:
+        """Take a question; return False when nobody will answer any more."""
+        with self._lock:
+            if not self._ended:
+                self._open.add(future)
+            return not self._ended
+
+    def remove(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._open.discard(future)
+
+    def end(self) -> None:
+        """Cancel what is left."""
+        with self._lock:
+            self._ended, left = True, list(self._open)
+        for future in left:
+            future.cancel()
+
+
+class Ledger:
+    """What is written and read; tells the window what has changed."""
+
+    def __init__(
+        self,
+        config: DeliveryConfig,
+        list_topic: str,
+        monotonic: Callable[[], float],
+        live: LiveTopics,
+        complain: Callable[[str], None],
+    ) -> None:
+        self.journal = FallbackJournal(config.directory, config.site, list_topic, config.bounds, monotonic=monotonic)
+        self.live, self.tally, self._complain = live, DeliveryCounters(), complain
+        self._changes: list[Change] = []
+
+    def restore(self) -> Restored:
+        """Return what the journal knew at the start."""
+        return self.journal.on(self._restored)
+
+    def outbox(self) -> Outbox:
+        return self.journal.on(lambda journal: journal.outbox)
+
+    def pending(self, limit: int, after: int) -> list[Row]:
+        return self.journal.on(lambda journal: journal.pending(limit, after))
+
+    def owed(self) -> dict[str, bytes]:
+        """Return the whole retained set: alert states, their list, and the live topics."""
+        states: list[Message] = self.journal.on(lambda journal: journal.retained())
+        return {message.topic: message.payload for message in states} | self.live.all()
+
+    def add_changes(self, changes: Sequence[Change]) -> None:
+        """Take changes that the next `write_changes` writes together."""
+        self._changes.extend(changes)
+
+    def write_changes(self, window: InFlight) -> None:
+        try:
+            self._commit(self._changes, window)
+        except Exception:
+            # One change that cannot be written must not keep the others from it.
+            for change in self._changes:
+                self._commit_alone(change, window)
+        self._changes.clear()
+
+    def remember(self, records: Mapping[str, str], window: InFlight) -> None:
+        self.write_changes(window)
+        self.journal.on(lambda journal: journal.remember(records))
+
+    def forget(self, keys: Sequence[str], window: InFlight) -> None:
+        self.write_changes(window)
+        window.overtaken(self.journal.on(lambda journal: journal.forget(keys)))
+
+    def report(self, status: DeliveryStatus) -> DeliveryStatus:
+        """Return a status with what journal and counts say now."""
+        outbox, journal, tally = self.outbox(), self.journal, self.tally
+        if outbox.drops.total() != status.dropped:
+            status = replace(status, dropped=outbox.drops.total(), dropped_by=outbox.dropped_by())
+        return replace(
+            status,
+            outbox_depth=outbox.depth,
+            stranded=journal.stranded,
+            dead_letters=outbox.dead_letters,
+            delivered=tally.delivered,
+            latency=tally.latency(),
+            connects=tally.connects,
+            degraded=journal.degraded,
+            set_aside=journal.set_aside,
+        )
+
+    def keep_evidence(self, found: Sequence[Evidence]) -> None:
+        self.journal.on(lambda journal: journal.keep_evidence(found))
+
+    def answer(self, work: Callable[[Journal], T], future: Future[T], window: InFlight) -> None:
+        """Do a question's work behind the changes that came before it."""
+        if not future.set_running_or_notify_cancel():
+            return
+        self.write_changes(window)
+        try:
+            future.set_result(self.journal.on(work))
+        except Exception as error:
+            future.set_exception(error)
+
+    def take_fresh(self, window: InFlight) -> None:
+        """Take the live topics that are new, and owe them to the broker."""
+        fresh = self.live.take()
+        # Journaled first: what a broker may hold must be known to whoever has to remove it.
+        try:
+            self._announce(fresh)
+        except ValueError:  # a topic that is no text must not keep the others from it
+            for topic, payload in fresh.items():
+                with suppress(ValueError):
+                    self._announce({topic: payload})
+        window.owe(fresh)
+
+    def settle(self, window: InFlight) -> None:
+        """Write down what has become of the messages that the window sent."""
+        settled = window.settled()
+        numbers = [sent.number for sent in settled.accepted if sent.number is not None]
+        self.journal.on(lambda journal: journal.delivered(numbers))
+        now_s = self.outbox().running_s
+        self.tally.acknowledged(now_s - sent.committed_s for sent in settled.accepted)
+        gone = self.live.emptied(settled.emptied)
+        self.journal.on(lambda journal: journal.emptied(gone))
+        for number, reason in settled.poison:
+            self._bury(number, reason)
+
+    def tend(self, window: InFlight) -> None:
+        """Drop what waited too long, and return to a disk that is back."""
+        self.journal.on(lambda journal: journal.tend())
+        if self.journal.return_if_due():
+            self.live.restore(self.journal.on(lambda journal: journal.topics))
+            window.renumbered()
+            window.owe(self.owed())
+
+    def _announce(self, topics: Mapping[str, bytes]) -> None:
+        self.journal.on(lambda journal: journal.announce({topic: bool(payload) for topic, payload in topics.items()}))
+
+    def _restored(self, journal: Journal) -> Restored:
+        self.live.restore(journal.topics)
+        announced = frozenset(topic for topic, wanted in journal.topics.items() if wanted)
+        fresh = journal.seq == 0 and not journal.alerts and self.journal.degraded is None
+        return Restored(journal.uuid, journal.records(), fresh, announced)
+
+    def _commit(self, changes: Sequence[Change], window: InFlight) -> None:
+        window.overtaken(self.journal.on(lambda journal: journal.commit(changes)))
+
+    def _commit_alone(self, change: Change, window: InFlight) -> None:
+        try:
+            self._commit([change], window)
+        except Exception as error:
+            _log.exception("journal: a change of %s cannot be written", change.key)
+            self._complain(f"a change of {change.key} is lost: {error!r}")
+
+    def _bury(self, number: int, reason: str) -> None:
+        _log.error("delivery: a message can never be delivered: %s", reason)
+        self.journal.on(lambda journal: journal.dead_letter(number, reason))
+
 
 _TURN_S: Final = 5.0
 """A turn of the thread lasts at most this long when there is nothing to do."""
@@ -67,8 +317,8 @@ class Delivery:
         self._subscriptions: list[str] = []
         self._todo: deque[Callable[[], None]] = deque()
         self._deadline: float | None = None
-        self._link = Link(config, self._receive, monotonic, jitter)
-        self._window = Window(
+        self._link = BrokerSelector(config, self._receive, monotonic, jitter)
+        self._window = InFlight(
             lambda limit, after: self._ledger.pending(limit, after), self._link.new_backoff, monotonic
         )
         self._restored: queue.SimpleQueue[Restored | JournalTakenError] = queue.SimpleQueue()

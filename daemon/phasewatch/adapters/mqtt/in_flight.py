@@ -11,9 +11,9 @@ from typing import Final
 
 from phasewatch.adapters.journal.sqlite import REPLACED
 from phasewatch.adapters.journal.types import Row, Sent, Settled
-from phasewatch.adapters.link import Backoff
-from phasewatch.adapters.mqtt import FAILURE, Acked, Opened
-from phasewatch.adapters.suspicion import Suspicion, Trials
+from phasewatch.adapters.mqtt.client import FAILURE, Acked, Opened
+from phasewatch.adapters.mqtt.failover import Backoff
+from phasewatch.adapters.mqtt.quarantine import PoisonDetector, TopicQuarantine
 
 POISON: Final = frozenset({0x90, 0x95, 0x99})
 """Reason codes for a message that will be refused for ever: topic, size or form."""
@@ -34,7 +34,7 @@ class Hold:
     """Its time has come: one message of it may be in flight, to see whether the broker takes it now."""
 
 
-class Window:
+class InFlight:
     """Lives through many connections; `open` and `close` begin and end its work on one."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Window:
         self._flight: dict[int, Sent] = {}
         self._holds: dict[str, Hold] = {}
         self._settled = Settled([], [], [])
-        self._suspicion, self._trials = Suspicion(), Trials(pause(), monotonic)
+        self._suspicion, self._trials = PoisonDetector(), TopicQuarantine(pause(), monotonic)
         self._refusal: str | None = None
         self._whole_size, self._progress = 0, False
         self.size = 0

@@ -1,0 +1,1 @@
+"""MQTT: the only importer of paho."""
