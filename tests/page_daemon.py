@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phasewatch.adapters.broadcast import Broadcast
-from phasewatch.adapters.page import routes
-from phasewatch.adapters.page_daemon import slim
+from phasewatch.adapters.http.page import routes
+from phasewatch.adapters.http.stream import Broadcast, slim
 from phasewatch.configuration.files import load_messages
 from phasewatch.drawing.limits import Limits
 from phasewatch.electrical.diagnosis import diagnose, numbers

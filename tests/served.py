@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from starlette.routing import BaseRoute
 
-from phasewatch.adapters.http_server import HttpServer
+from phasewatch.adapters.http.api import application
+from phasewatch.adapters.http.server import HttpServer
 from phasewatch.adapters.journal.types import DeliveryStatus
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures
-from phasewatch.adapters.web import application
 from phasewatch.alerts.statistics import Counts
 
 TOKEN = "0123456789abcdef0123"

@@ -10,11 +10,11 @@ from typing import Any, get_args
 import pytest
 from starlette.routing import Route
 
-from phasewatch.adapters.broadcast import Broadcast
+from phasewatch.adapters.http.api import application
+from phasewatch.adapters.http.page import routes
+from phasewatch.adapters.http.stream import Broadcast
 from phasewatch.adapters.metrics import expose
 from phasewatch.adapters.modbus.protocol import LineCounts
-from phasewatch.adapters.page import routes
-from phasewatch.adapters.web import application
 from phasewatch.configuration.files import config_directory, load_messages
 from phasewatch.contract.topics import TOPICS
 from phasewatch.electrical.severity import Severity

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from phasewatch.adapters.broadcast import Broadcast
+from phasewatch.adapters.http.stream import Broadcast, slim
 from phasewatch.adapters.journal.types import Change
 from phasewatch.adapters.mqtt.delivery import Delivery
-from phasewatch.adapters.page_daemon import slim
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder
 from phasewatch.alerts.point_monitor import PointMonitor

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import version
 
-from phasewatch.adapters.kernel import clock_synchronised
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures
+from phasewatch.adapters.systemd import clock_synchronised
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.meters.quantities import UNITS

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from phasewatch.adapters.journal.types import DeliveryStatus
-from phasewatch.adapters.kernel import boot_id, clock_synchronised
+from phasewatch.adapters.systemd import boot_id, clock_synchronised
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.statistics import Counts

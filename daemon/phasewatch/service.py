@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from phasewatch.adapters.broadcast import Broadcast
-from phasewatch.adapters.http_server import HttpServer, server_of
+from phasewatch.adapters.http.page import routes
+from phasewatch.adapters.http.server import HttpServer, server_of
+from phasewatch.adapters.http.stream import Broadcast
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.modbus.bus import Bus
 from phasewatch.adapters.mqtt.delivery import Delivery
-from phasewatch.adapters.page import routes
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.announcements import Announcer

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from phasewatch.adapters import broadcast as module
-from phasewatch.adapters.broadcast import COMMENT, Broadcast, Listener
+from phasewatch.adapters.http import stream as module
+from phasewatch.adapters.http.stream import COMMENT, Broadcast, Listener
 from tests.page_daemon import CRITICAL, HEALTHY, LEAKING, FakePage, page_served
 from tests.served import asked, connected, until
 

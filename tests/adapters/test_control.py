@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.control import Control, ControlError, socket_of
+from phasewatch.adapters.http.client import Control, ControlError, socket_of
 from tests.served import STATUS, FakeDaemon, served
 
 STATE = Path("/var/lib/phasewatch")

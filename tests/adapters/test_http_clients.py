@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters import http_connection
-from phasewatch.adapters.http_connection import MOST_CONNECTIONS
+from phasewatch.adapters.http import connection
+from phasewatch.adapters.http.connection import MOST_CONNECTIONS
 from tests.served import LOCALHOST, FakeDaemon, asked, connected, posted, served, until
 
 
@@ -39,7 +39,7 @@ def asked_or_busy(port: int) -> int:
 def test_a_client_that_sends_no_whole_request_is_cut_off(
     begin: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_connection, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.05)
     with served(tmp_path / "control.sock"), connected(tmp_path / "control.sock") as slow:
         slow.sendall(begin)
         while True:  # the test's own time-out ends it if it is not cut off
@@ -52,7 +52,7 @@ def test_a_client_that_sends_no_whole_request_is_cut_off(
 
 
 def test_a_client_that_takes_no_answer_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_connection, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(connection, "PATIENCE_S", 0.05)
     daemon = FakeDaemon()
     daemon.points_now = [{"point": "main", "summary": "x" * 5_000_000}]
     with served(tmp_path / "control.sock", daemon), connected(tmp_path / "control.sock") as slow:
@@ -68,7 +68,7 @@ def test_a_client_that_takes_no_answer_is_cut_off(tmp_path: Path, monkeypatch: p
 
 
 def test_a_body_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phasewatch.adapters.web.BODY_S", 0.05)
+    monkeypatch.setattr("phasewatch.adapters.http.api.BODY_S", 0.05)
     with served(tmp_path / "control.sock"), connected(tmp_path / "control.sock") as slow:
         slow.sendall(b"POST /api/alerts/test HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")
         assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from phasewatch.adapters import http_server
-from phasewatch.adapters.http_server import HttpServer, server_of
-from phasewatch.adapters.web import application
+from phasewatch.adapters.http import server as http_server
+from phasewatch.adapters.http.api import application
+from phasewatch.adapters.http.server import HttpServer, server_of
 from tests.served import LOCALHOST, TOKEN, FakeDaemon, asked, connected, posted, served, serving, until
 from tests.service.site import bus, meter, site
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.adapters.journald import MOST_KEYS, JournalFormatter, JournalHandler, RateLimit, logfmt
+from phasewatch.adapters.systemd import MOST_KEYS, JournalFormatter, JournalHandler, RateLimit, logfmt
 
 
 class Log:

@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from phasewatch.adapters.assets import assets
-from phasewatch.adapters.page_charts import KINDS
-from phasewatch.adapters.page_daemon import ALERT_KEYS
+from phasewatch.adapters.http.page import KINDS, assets
+from phasewatch.adapters.http.stream import ALERT_KEYS
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.meters.quantities import LN
 from tests.page_daemon import LEAKING, UNBALANCE, WORDS, FakePage, page_served

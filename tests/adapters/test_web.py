@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.adapters.web import MOST_BYTES
-from phasewatch.adapters.web_token import SHORTEST_TOKEN, TokenError, read_token
+from phasewatch.adapters.http.api import MOST_BYTES, SHORTEST_TOKEN, TokenError, read_token
 from tests.served import (
     ALERT,
     CLEARED,

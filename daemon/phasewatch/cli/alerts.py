@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import typer
 
-from phasewatch.adapters.control import Control
+from phasewatch.adapters.http.client import Control
 from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.reach import order, show
 

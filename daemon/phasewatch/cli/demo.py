@@ -19,7 +19,7 @@ import typer
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from phasewatch.adapters.http_server import obstacle_at
+from phasewatch.adapters.http.server import obstacle_at
 from phasewatch.cli.outcome import InputError, say
 from phasewatch.cli.simulate import read_scenario
 from phasewatch.cli.stage import Stage, staged

@@ -30,7 +30,7 @@ Lasting = Annotated[str | None, typer.Option("--for", metavar="2h", help="How lo
 
 def status(socket: Socket = None, config: OfSite = None, json: Json = False) -> None:
     """Show how the running daemon fares: buses, points, alerts, delivery."""
-    from phasewatch.adapters.control import Control
+    from phasewatch.adapters.http.client import Control
     from phasewatch.cli.reach import sockets
     from phasewatch.cli.status import show_status
 
@@ -46,7 +46,7 @@ def watch(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, one for each look.")] = False,
 ) -> None:
     """Show the picture's numbers of the running daemon as they change: points, alerts, buses; Ctrl-C ends it."""
-    from phasewatch.adapters.control import Control
+    from phasewatch.adapters.http.client import Control
     from phasewatch.cli.reach import sockets
     from phasewatch.cli.watch import TIMEOUT_S, watch_daemon
 
@@ -62,7 +62,7 @@ def alerts_list(
     json: Json = False,
 ) -> None:
     """List the alerts that stand."""
-    from phasewatch.adapters.control import Control
+    from phasewatch.adapters.http.client import Control
     from phasewatch.cli.alerts import list_alerts
     from phasewatch.cli.reach import sockets
 
@@ -121,7 +121,7 @@ def alerts_test(
     by: By = None, reason: Reason = None, socket: Socket = None, config: OfSite = None, json: Json = False
 ) -> None:
     """Send a marked test alert the whole way; tell whether the broker has acknowledged it."""
-    from phasewatch.adapters.control import Control
+    from phasewatch.adapters.http.client import Control
     from phasewatch.cli.alerts import prove_delivery
     from phasewatch.cli.reach import login, sockets
 
@@ -139,7 +139,7 @@ def _operate(
     as_json: bool,
 ) -> None:
     """Give a command about one alert; `wishes`: by, reason, until, lasting; `place`: socket, site file."""
-    from phasewatch.adapters.control import Control
+    from phasewatch.adapters.http.client import Control
     from phasewatch.cli.alerts import operate
     from phasewatch.cli.reach import end_of, login, sockets, target
 

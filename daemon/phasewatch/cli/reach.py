@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from phasewatch.adapters.control import SYSTEM_SOCKET, Control, ControlError, socket_of
+from phasewatch.adapters.http.client import SYSTEM_SOCKET, Control, ControlError, socket_of
 from phasewatch.alerts.event import stamp
 from phasewatch.cli.outcome import InputError
 from phasewatch.configuration.site import load_site

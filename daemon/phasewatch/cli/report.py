@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from phasewatch.adapters.control import Control, ControlError
+from phasewatch.adapters.http.client import Control, ControlError
 from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import LANGUAGES
 from phasewatch.cli.outcome import InputError, say

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from phasewatch.adapters.journal.sqlite import JournalTakenError
-from phasewatch.adapters.journald import JournalHandler
+from phasewatch.adapters.systemd import JournalHandler
 from phasewatch.cli.outcome import InputError
 from phasewatch.cli.schedule import load_percent, overloads
 from phasewatch.configuration.site import load_site

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from phasewatch.adapters.http.api import TokenError, read_token
 from phasewatch.adapters.mqtt.client import TlsFileError, tls_context
-from phasewatch.adapters.web_token import TokenError, read_token
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.settings import MqttSettings, WebSettings, is_no_file, is_there
 

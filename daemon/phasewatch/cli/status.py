@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from phasewatch.adapters.control import Control
+from phasewatch.adapters.http.client import Control
 from phasewatch.cli import alerts
 from phasewatch.cli.reach import show
 

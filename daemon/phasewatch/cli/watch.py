@@ -13,7 +13,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from phasewatch.adapters.control import Control, ControlError
+from phasewatch.adapters.http.client import Control, ControlError
 from phasewatch.cli.alerts import standing
 from phasewatch.cli.board import Room, board
 from phasewatch.cli.explain import LANGUAGES

@@ -20,10 +20,9 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.server import ServerState
 
-from phasewatch.adapters.control import socket_of
-from phasewatch.adapters.http_connection import MOST_CONNECTIONS, Connection, Peer
-from phasewatch.adapters.web import Daemon, application
-from phasewatch.adapters.web_token import TokenError, read_token
+from phasewatch.adapters.http.api import Daemon, TokenError, application, read_token
+from phasewatch.adapters.http.client import socket_of
+from phasewatch.adapters.http.connection import MOST_CONNECTIONS, Connection, Peer
 from phasewatch.settings import Site, host_and_port
 
 KEEP_ALIVE_S: Final = 15

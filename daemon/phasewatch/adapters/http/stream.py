@@ -1,14 +1,27 @@
-"""What the daemon tells to the pages that are open, as server-sent events: encoded once, and only when somebody looks.
+"""Keeps open pages up to date, as long as they are open.
+
+What the daemon tells to the pages that are open, as server-sent events: encoded once, and only when somebody looks.
 
 A page that does not keep up is dropped: it comes again, and then gets the whole state.
+
+What the page shows of the daemon beyond the API, and how much of it.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from phasewatch.adapters.http.api import Daemon
 from phasewatch.adapters.journal.types import encode
+from phasewatch.drawing.limits import Limits
+from phasewatch.electrical.explanation import Messages
+from phasewatch.history import Span
 
 MOST_PAGES: Final = 16
 """Open at the same time; at each place there are connections for more, so that commands still get through."""
@@ -174,3 +187,125 @@ class Broadcast:
     def _put(told: bytes, listeners: Iterable[Listener]) -> None:
         for one in listeners:
             one.put(told)
+
+
+ALERT_KEYS: Final = (
+    "alert_id", "rev", "subject", "rule", "phase", "state", "severity", "acknowledged", "shelved_until",
+    "suppressed_by", "since", "at", "by", "reason", "transition", "chattering", "first_out", "value", "unit", "limit",
+    "source", "summary",
+)  # fmt: skip
+"""What the page needs of an alert or an event: a fifth of it."""
+
+
+class PageDaemon(Daemon, Protocol):
+    """What the page shows of the daemon beyond the API; called in the daemon's own loop."""
+
+    def briefs(self) -> list[dict[str, Any]]:
+        """Return a line of each point: `point`, `verdict`, `severity`, `quality`, `low_v`, `high_v`, `age_s`."""
+        ...
+
+    def point_state(self, point: str) -> dict[str, Any] | None:
+        """Return the state of a point, and `stale_s`; without readings only its name; None if there is none such."""
+        ...
+
+    def explanation(self, point: str, language: str) -> dict[str, Any] | None:
+        """Return `verdict`, `summary`, `causes`, `cannot_tell`, `next_steps` in words; None without a diagnosis."""
+        ...
+
+    def circles(self, point: str) -> tuple[float, Limits]:
+        """Return the nominal voltage, phase to neutral, and the limits that the picture of a point shows."""
+        ...
+
+    def trend(self, point: str, span: Span) -> dict[str, Any]:
+        """Return the trend of a point as `History.trend` does, and `at`, the time stamp of now."""
+        ...
+
+    def words(self, language: str | None) -> Messages:
+        """Return the words of a language; of the site's for None or one that there is not."""
+        ...
+
+    async def events(self, limit: int, before: int | None) -> list[dict[str, Any]]:
+        """Return events as published, newest first, each with its `place`; those before a place if one is named."""
+        ...
+
+    async def evidence(self, alert_id: str) -> dict[str, Any] | None:
+        """Return `alert_id`, `subject`, `rule`, `at`, `samples`, `complete` of an occurrence; None if there is none."""
+        ...
+
+
+def slim(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page needs of an alert or an event as published."""
+    return {key: told[key] for key in (*ALERT_KEYS, "place") if key in told}
+
+
+_LONGEST: Final = 64
+"""Of a name of a point."""
+_MOST_FOLLOWED: Final = 64
+
+
+class Stream:
+    """Keeps open pages up to date."""
+
+    def __init__(self, daemon: PageDaemon, broadcast: Broadcast) -> None:
+        self._daemon, self._broadcast = daemon, broadcast
+
+    async def open(self, request: Request) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type=_Events.media_type)
+        if self._broadcast.full:
+            raise HTTPException(503, "too many pages are open; close some", {"Retry-After": "30"})
+        followed = request.query_params.get("follow", "").split(",")[:_MOST_FOLLOWED]
+        return _Events(self, [name for name in followed if len(name) <= _LONGEST])
+
+    async def hello(self, follows: list[str]) -> bytes:
+        """Return the whole state."""
+        alerts = [alert for alert in await self._daemon.alerts() if _shown(alert)]
+        states = (self._daemon.point_state(name) for name in follows if name)
+        whole = {
+            "status": self._daemon.status(),
+            "points": self._daemon.briefs(),
+            "alerts": [slim(alert) for alert in alerts],
+            "states": [state for state in states if state is not None],
+        }
+        return message("hello", whole)
+
+    async def feed(self, follows: list[str], receive: Receive, send: Send) -> None:
+        """Send events until the page is closed or told to come again."""
+        with self._broadcast.listener(follows) as listener:
+            gone = asyncio.create_task(_gone(receive), name="page")
+            gone.add_done_callback(lambda _: listener.end())
+            try:
+                told: bytes | None = await self.hello(follows)
+                while told is not None:
+                    await send({"type": "http.response.body", "body": told, "more_body": True})
+                    told = await listener.get()
+            except asyncio.CancelledError:
+                return  # the server ends; a cancelled answer would be logged as a failure
+            finally:
+                gone.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _shown(alert: Mapping[str, Any]) -> bool:
+    return alert.get("state") != "cleared" or bool(alert.get("shelved_until"))
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Events(Response):
+    """A response that goes on."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, stream: Stream, follows: list[str]) -> None:
+        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._stream, self._follows = stream, follows
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  starlette's
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send(start)
+        await self._stream.feed(self._follows, receive, send)

@@ -2,6 +2,8 @@
 
 Over the unix socket the mode of the file is the permission. Over TCP everybody who reaches the port may look;
 commands need the token.
+
+The token that commands over TCP carry.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ import ipaddress
 import json
 import pwd
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -21,10 +24,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from phasewatch.adapters.http_connection import Peer
+from phasewatch.adapters.http.connection import Peer
 from phasewatch.adapters.journal.types import decode, encode
 from phasewatch.adapters.metrics import CONTENT_TYPE, Measures, expose
 from phasewatch.alerts.operations import VERBS
+from phasewatch.settings import is_no_file, text_of
 
 MOST_BYTES: Final = 64 * 1024
 """Of the body of a request."""
@@ -264,3 +268,29 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _failed(_request: Request, _fault: Exception) -> Response:
     return _error(500, "the daemon failed to answer; its log tells why: journalctl -u phasewatch")
+
+
+SHORTEST_TOKEN: Final = 16
+
+
+class TokenError(Exception):
+    """There is no usable token; the text names the file and the mend."""
+
+
+def read_token(path: Path) -> str:
+    """Return the token that a file holds. Raises: TokenError."""
+    try:
+        token = text_of(path).strip()
+        if path.stat().st_mode & 0o007:  # the group bits of a credential of systemd are its access list
+            raise TokenError(f"web.token_file: {path}: everybody may use it; chmod o= {path}")
+    except OSError as error:
+        mend = error.strerror if is_no_file(error) else f"{error.strerror}; the daemon must be able to read it"
+        raise TokenError(f"web.token_file: {path}: {mend}") from error
+    except UnicodeDecodeError as error:
+        raise TokenError(f"web.token_file: {path}: is no text; write a token into it") from error
+    if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise TokenError(
+            f"web.token_file: {path}: must hold {SHORTEST_TOKEN} or more characters without blanks;"
+            f" make one: openssl rand -hex 32 > {path}"
+        )
+    return token

@@ -1,0 +1,1 @@
+"""HTTP: server, API, page and the client of the control socket."""
