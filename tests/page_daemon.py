@@ -9,10 +9,10 @@ from phasewatch.adapters.http.page import routes
 from phasewatch.adapters.http.stream import Broadcast, slim
 from phasewatch.configuration.files import load_messages
 from phasewatch.drawing.limits import Limits
+from phasewatch.drawing.trends import History, Span
 from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.electrical.supply import Supply
-from phasewatch.history import History, Span
 from phasewatch.meters.quantities import CURRENTS, LL, LN, LPE
 from tests.served import ALERT, LOCALHOST, STATUS, TOKEN, FakeDaemon, served
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from phasewatch.adapters.modbus.protocol import refusal
-from phasewatch.assembly import meter_plan
 from phasewatch.meters.reading import Reading
-from phasewatch.polling import BusPoller
+from phasewatch.service.build import meter_plan
+from phasewatch.service.poller import BusPoller
 from tests.bus import FakeBus
 from tests.service.site import bus, meter, site, words
 from tests.service.turned_time import TurnedClock, run_turned

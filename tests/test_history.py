@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.history import QUANTITIES, SLOT_S, SLOTS, History, Span
+from phasewatch.drawing.trends import QUANTITIES, SLOT_S, SLOTS, History, Span
 from phasewatch.meters.quantities import LN
 
 U1 = LN[0]

@@ -8,11 +8,11 @@ from typing import Any
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.metrics import Measures, expose
 from phasewatch.adapters.mqtt.delivery import Delivery
-from phasewatch.assembly import build_watch, meter_plan
-from phasewatch.measuring import measures
 from phasewatch.meters.reading import Reading
-from phasewatch.polling import BusPoller
-from phasewatch.running import Configuration, Running
+from phasewatch.service.api import measures
+from phasewatch.service.build import build_watch, meter_plan
+from phasewatch.service.poller import BusPoller
+from phasewatch.service.state import Configuration, Running
 from tests.bus import FakeBus
 from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site, words
 from tests.service.turned_time import TurnedClock, run_turned

@@ -97,10 +97,10 @@ from phasewatch.adapters.modbus.bus import BusError, open_bus
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.files import load_profile
 from phasewatch.configuration.site import build_site
-from phasewatch.connections import open_real_bus
 from phasewatch.meters.decode import decode
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.quantities import LN
+from phasewatch.service.state import open_real_bus
 from tests.broker import Line, mosquitto, subscriber, wait_until
 from tests.bus import FakeBus
 from tests.modbus_server import LINES, Asked, ScriptedMeter, listening, words_at

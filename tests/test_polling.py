@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from phasewatch.meters.quantities import CURRENT_N, FREQUENCY, LL, LN
-from phasewatch.polling import LAST_PROBE_S
+from phasewatch.service.poller import LAST_PROBE_S
 from tests.polled import LINE, PHASE, TIMEOUT_S, VOLTAGE_WORDS, Scene, played
 from tests.service.site import HEALTHY
 from tests.service.turned_time import run_turned

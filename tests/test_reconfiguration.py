@@ -9,11 +9,10 @@ import pytest
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Origin
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
-from phasewatch.assembly import LEARNED, SEEN_LIVE, build_watch
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.reading import Reading
-from phasewatch.reconfiguration import changed_buses, needs_restart, reconfigure
 from phasewatch.rules.rule import Health
+from phasewatch.service.build import LEARNED, SEEN_LIVE, build_watch, changed_buses, needs_restart, reconfigure
 from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
 from tests.timeline import START
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from phasewatch.alerts.event import Event
-from phasewatch.assembly import build_watch
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.files import config_directory
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import RULES
 from phasewatch.rules.expression import Settings
+from phasewatch.service.build import build_watch
 from tests.service.site import HEALTHY, bus, meter, site
 from tests.timeline import START
 

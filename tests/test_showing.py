@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.mqtt.delivery import Delivery
-from phasewatch.assembly import build_watch
-from phasewatch.connections import delivery_config
-from phasewatch.history import History
+from phasewatch.drawing.trends import History
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.reading import Reading
-from phasewatch.running import Configuration, Running
-from phasewatch.showing import Showing
+from phasewatch.service.api import Showing
+from phasewatch.service.build import build_watch
+from phasewatch.service.state import Configuration, Running, delivery_config
 from tests.service.site import HEALTHY, bus, meter, site
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phasewatch.assembly import meter_plan
 from phasewatch.cli.probe import poll_once
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import example_problems
 from phasewatch.meters.profile import Example, Profile
 from phasewatch.meters.quantities import LL, LN
-from phasewatch.polling import BusPoller
+from phasewatch.service.build import meter_plan
+from phasewatch.service.poller import BusPoller
 from phasewatch.simulator.chain import chain
 from phasewatch.simulator.unit import Unit
 from tests.cli.program import (

@@ -17,7 +17,7 @@ class Log:
     def __init__(self) -> None:
         self.now_s = 1000.0
         self._stream = io.StringIO()
-        self.logger = logging.Logger("phasewatch.polling")
+        self.logger = logging.Logger("phasewatch.service.poller")
         self.logger.addHandler(JournalHandler(self._stream, lambda: self.now_s))
 
     def lines(self) -> list[str]:
@@ -25,7 +25,7 @@ class Log:
 
 
 def record(message: str, *arguments: object, level: int = logging.INFO, **extra: object) -> logging.LogRecord:
-    made = logging.LogRecord("phasewatch.polling", level, "", 0, message, arguments, None)
+    made = logging.LogRecord("phasewatch.service.poller", level, "", 0, message, arguments, None)
     made.__dict__.update(extra)
     return made
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.modbus.bus import Bus, BusError, open_bus
-from phasewatch.assembly import meter_plan
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.reading import Reading
-from phasewatch.polling import BusPoller
+from phasewatch.service.build import meter_plan
+from phasewatch.service.poller import BusPoller
 from tests.modbus_server import FRAMINGS, HANG_UP, Asked, ScriptedMeter, honest, listening, mute, words_at
 from tests.service.site import bus as bus_of
 from tests.service.site import meter as meter_of

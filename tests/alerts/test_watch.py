@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from phasewatch.alerts.event import Event
-from phasewatch.assembly import SEEN_LIVE, build_watch
 from phasewatch.configuration.files import load_messages
 from phasewatch.meters.quantities import LL, LN, phase_name
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import RULES
+from phasewatch.service.build import SEEN_LIVE, build_watch
 from tests.service.site import bus, meter, site
 from tests.timeline import START
 

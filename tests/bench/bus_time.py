@@ -16,13 +16,13 @@ from itertools import pairwise
 from typing import Final
 
 from phasewatch.adapters.modbus.bus import open_bus
-from phasewatch.assembly import MeterPlan, bus_cost
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import Decoder
 from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.reading import Reading
 from phasewatch.meters.readplan import Request, bus_ms, plan
-from phasewatch.polling import BusPoller
+from phasewatch.service.build import MeterPlan, bus_cost
+from phasewatch.service.poller import BusPoller
 from tests.bench.cases import SDM630
 from tests.bench.child import Child
 from tests.bench.figure import Figure, say

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from phasewatch.assembly import MeterPlan
 from phasewatch.configuration.files import config_directory, load_profile
+from phasewatch.service.build import MeterPlan
 from phasewatch.simulator.feeder import solve
 from phasewatch.simulator.meter import Meter, Wiring
 from phasewatch.simulator.scenario import parse_scenario

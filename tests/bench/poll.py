@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 from pymodbus.client import AsyncModbusTcpClient
 
-from phasewatch.assembly import MeterPlan
 from phasewatch.configuration.site import build_site
-from phasewatch.connections import delivery_config, open_real_bus
-from phasewatch.service import Service
+from phasewatch.service.build import MeterPlan
+from phasewatch.service.service import Service
+from phasewatch.service.state import delivery_config, open_real_bus
 from tests.bench.cases import HEALTHY, ONE_BLOCK, SDM630, site, words
 from tests.bench.figure import Figure, say, spread
 from tests.bench.stage import meters, scratch

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from phasewatch.alerts.site_monitor import SiteMonitor
-from phasewatch.assembly import MeterPlan, build_watch, meter_plan, supply_of
 from phasewatch.configuration.site import LoadedSite, build_site
 from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.electrical.per_unit import History
@@ -23,6 +22,7 @@ from phasewatch.meters.measuring_point import Joined, MeasuringPoint, Member
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import POINT_RULES
 from phasewatch.rules.rule import View
+from phasewatch.service.build import MeterPlan, build_watch, meter_plan, supply_of
 from tests.bench.cases import FOUNDING, HEALTHY, OPEN_NEUTRAL, SDM630, blocks, words
 from tests.bench.figure import Figure, say, spread
 

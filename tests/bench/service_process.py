@@ -17,8 +17,8 @@ from typing import Any, Literal, cast
 
 from phasewatch.adapters.modbus.bus import Bus, LineCounts
 from phasewatch.configuration.site import LoadedSite, load_site
-from phasewatch.connections import delivery_config, open_real_bus
-from phasewatch.service import Service
+from phasewatch.service.service import Service
+from phasewatch.service.state import delivery_config, open_real_bus
 from phasewatch.settings import BusSettings
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from phasewatch.assembly import MeterPlan
 from phasewatch.meters.readplan import bus_ms, probe
+from phasewatch.service.build import MeterPlan
 from tests.bench.bus_time import ALWAYS_LATE_S, GOAL, TIMEOUT_S, Heard, line, listen, meter_plan
 from tests.bench.figure import Figure, say
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from phasewatch.assembly import build_watch
 from phasewatch.configuration.site import load_site
 from phasewatch.meters.quantities import LL, LN, VOLTAGES
 from phasewatch.meters.reading import Reading
+from phasewatch.service.build import build_watch
 from tests.cli.program import SITE, Ended, phasewatch, put_site
 
 START = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)

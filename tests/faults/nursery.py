@@ -22,8 +22,8 @@ from phasewatch.adapters.modbus.bus import Bus, LinkDown
 from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.alerts import lifecycle
 from phasewatch.configuration.site import LoadedSite, load_site
-from phasewatch.connections import delivery_config
-from phasewatch.service import Service, run_until_signalled
+from phasewatch.service.service import Service, run_until_signalled
+from phasewatch.service.state import delivery_config
 from phasewatch.settings import BusSettings
 from tests.service.site import HEALTHY, PHASE_LOST, SDM630, words
 

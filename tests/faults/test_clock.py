@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import pytest
 
-from phasewatch import publications
-from phasewatch.assembly import build_watch
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.reading import Reading
-from phasewatch.service import SystemClock
+from phasewatch.service import publisher
+from phasewatch.service.build import build_watch
+from phasewatch.service.service import SystemClock
 from tests.broker import mosquitto, subscriber, wait_until
 from tests.service.plant import bodies, plant, running, transitions
 from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
@@ -109,7 +109,7 @@ def test_a_daemon_that_boots_without_the_time_says_so_and_goes_on_when_it_is_set
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synchronised = False
-    monkeypatch.setattr(publications, "clock_synchronised", lambda *_: synchronised)
+    monkeypatch.setattr(publisher, "clock_synchronised", lambda *_: synchronised)
     clock = Stepping()
     clock.offset = datetime(1970, 1, 1, tzinfo=UTC) - datetime.now(UTC)
     with mosquitto(tmp_path / "broker") as broker, plant("incomer") as meters, subscriber(broker.url) as watching:

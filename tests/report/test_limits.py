@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.assembly import build_watch, supply_of
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.electrical.diagnosis import diagnose
 from phasewatch.meters.quantities import FREQUENCY, LL, LN, LPE, NPE
@@ -13,6 +12,7 @@ from phasewatch.meters.reading import Reading
 from phasewatch.report.limits import BUILT_IN, OWN, circles, limits_in_force
 from phasewatch.rules.catalogue import POINT_RULES
 from phasewatch.rules.rule import View
+from phasewatch.service.build import build_watch, supply_of
 from tests.report.told import SITE, site
 
 VALUES = {

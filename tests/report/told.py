@@ -5,13 +5,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from phasewatch.assembly import supply_of
 from phasewatch.configuration.files import load_messages
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.explanation import explain
 from phasewatch.meters.quantities import LPE
 from phasewatch.report.material import Material
+from phasewatch.service.build import supply_of
 
 AT = datetime(2026, 3, 1, 12, 0, 7, tzinfo=UTC)
 SITE = """\

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from phasewatch.configuration.files import load_profile
 from phasewatch.configuration.site import LoadedSite
-from phasewatch.connections import delivery_config
 from phasewatch.meters.profile import Profile
-from phasewatch.service import Service
+from phasewatch.service.service import Service
+from phasewatch.service.state import delivery_config
 from phasewatch.simulator.server import Server
 from phasewatch.simulator.unit import Fault, Unit
 from tests.broker import Subscriber

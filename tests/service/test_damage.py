@@ -11,7 +11,7 @@ import pytest
 
 from phasewatch.adapters.journal.sqlite import JournalTakenError
 from phasewatch.meters.reading import Reading
-from phasewatch.service import Service
+from phasewatch.service.service import Service
 from phasewatch.simulator.unit import Fault
 from tests.broker import Mosquitto, Subscriber, wait_until
 from tests.service.plant import Plant, bodies, plant, running, transitions

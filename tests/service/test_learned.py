@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from phasewatch.assembly import LEARNED, build_watch
 from phasewatch.meters.quantities import CURRENTS
 from phasewatch.meters.reading import Reading
-from phasewatch.service import Service
+from phasewatch.service.build import LEARNED, build_watch
+from phasewatch.service.service import Service
 from tests.bus import FakeBus
 from tests.service.site import HEALTHY, bus, meter, site
 from tests.timeline import START

@@ -12,7 +12,7 @@ import pytest
 
 from phasewatch.adapters.modbus.bus import NoReply
 from phasewatch.adapters.systemd import Notifier
-from phasewatch.service import Service, SystemClock
+from phasewatch.service.service import Service, SystemClock
 from phasewatch.simulator.unit import Fault
 from tests.broker import Line, Seen, mosquitto, subscriber, wait_until
 from tests.bus import FakeBus

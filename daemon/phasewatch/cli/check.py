@@ -9,15 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from phasewatch.assembly import MeterPlan, meter_plan, point_names, poll_ms, supply_of
 from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.probe import poll_site, reach_broker
 from phasewatch.cli.progress import long_work
-from phasewatch.cli.schedule import load_percent, overloads
 from phasewatch.cli.site_files import unusable_files
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.limits import Band
 from phasewatch.meters.sunspec import USUAL_ADDRESS
+from phasewatch.service.build import MeterPlan, load_percent, meter_plan, overloads, point_names, poll_ms, supply_of
 from phasewatch.settings import BusSettings
 
 

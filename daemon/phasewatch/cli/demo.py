@@ -25,8 +25,8 @@ from phasewatch.cli.simulate import read_scenario
 from phasewatch.cli.stage import Stage, staged
 from phasewatch.configuration.files import config_directory
 from phasewatch.configuration.site import LoadedSite, load_site
-from phasewatch.connections import delivery_config
-from phasewatch.service import Service
+from phasewatch.service.service import Service
+from phasewatch.service.state import delivery_config
 from phasewatch.settings import WebSettings, host_and_port
 
 SITE: Final = "demo.yaml"

@@ -8,17 +8,17 @@ from typing import Final, Protocol, cast, get_args
 
 from phasewatch.adapters.modbus.bus import BadReply, Bus, BusError, LinkDown, NoReply, Refused, open_bus
 from phasewatch.adapters.modbus.sunspec import ModelLost, bus_of
-from phasewatch.assembly import MeterPlan, meter_plan, point_names, poll_ms
 from phasewatch.cli.examined import BusSeen, Kind, MeterSeen, PointSeen, Trial
 from phasewatch.cli.judging import SAME, Values, judge, point_seen
 from phasewatch.cli.survey import GATEWAY_REFUSALS, answers, present
 from phasewatch.commissioning.plausibility import alternates
 from phasewatch.configuration.site import LoadedSite
-from phasewatch.connections import open_real_bus
 from phasewatch.meters.decode import by_address
 from phasewatch.meters.endpoint import Endpoint, Framing, Parity
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.readplan import Request
+from phasewatch.service.build import MeterPlan, meter_plan, point_names, poll_ms
+from phasewatch.service.state import open_real_bus
 from phasewatch.settings import BusSettings
 
 ROUNDS: Final = 12

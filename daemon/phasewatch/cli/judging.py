@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from phasewatch.adapters.modbus.bus import Bus
-from phasewatch.assembly import MeterPlan
 from phasewatch.cli.examined import MeterSeen, PointSeen
 from phasewatch.cli.survey import Found, Reader, identify
 from phasewatch.commissioning.plausibility import (
@@ -22,6 +21,7 @@ from phasewatch.meters.decode import ProfileError
 from phasewatch.meters.measuring_point import Member
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import FREQUENCY, LN
+from phasewatch.service.build import MeterPlan
 from phasewatch.settings import MeterSettings
 
 SAME: Final = 0.01

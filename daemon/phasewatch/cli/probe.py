@@ -13,14 +13,14 @@ from phasewatch.adapters.modbus.bus import Bus, LineCounts
 from phasewatch.adapters.modbus.sunspec import ModelBus
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
-from phasewatch.assembly import meter_plan
 from phasewatch.cli.progress import long_work
 from phasewatch.configuration.site import LoadedSite
-from phasewatch.connections import open_real_bus
 from phasewatch.meters.measuring_point import APART, NOT_STEADY
 from phasewatch.meters.reading import Reading
-from phasewatch.polling import BusPoller, MeterState
-from phasewatch.service import SystemClock
+from phasewatch.service.build import meter_plan
+from phasewatch.service.poller import BusPoller, MeterState
+from phasewatch.service.service import SystemClock
+from phasewatch.service.state import open_real_bus
 from phasewatch.settings import BusSettings
 
 MOST_ROUNDS: Final = 12

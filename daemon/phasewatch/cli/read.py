@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from phasewatch.alerts.point_monitor import PointMonitor
-from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import as_object, as_text
 from phasewatch.cli.outcome import problem_found, say
 from phasewatch.cli.probe import Poll, poll_until_joined
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.diagnosis import joining
 from phasewatch.meters.quantities import UNITS
-from phasewatch.publications import nominal_doubt
+from phasewatch.service.build import build_watch
+from phasewatch.service.publisher import nominal_doubt
 
 METERS_A_TABLE: Final = 4
 """As many as fit into 80 characters."""

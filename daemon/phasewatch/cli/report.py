@@ -10,17 +10,17 @@ from urllib.parse import quote
 import typer
 
 from phasewatch.adapters.http.client import Control, ControlError
-from phasewatch.assembly import build_watch
 from phasewatch.cli.explain import LANGUAGES
 from phasewatch.cli.outcome import InputError, say
 from phasewatch.cli.probe import poll_until_joined
 from phasewatch.cli.reach import show, sockets
 from phasewatch.configuration.files import load_messages
 from phasewatch.configuration.site import LoadedSite, load_site
-from phasewatch.publications import point_state
 from phasewatch.report.happenings import MOST_EVENTS, wanted_evidence
 from phasewatch.report.material import Material
 from phasewatch.report.page import page
+from phasewatch.service.build import build_watch
+from phasewatch.service.publisher import point_state
 
 STDOUT: Final = Path("-")
 

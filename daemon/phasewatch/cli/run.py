@@ -8,9 +8,9 @@ from pathlib import Path
 from phasewatch.adapters.journal.sqlite import JournalTakenError
 from phasewatch.adapters.systemd import JournalHandler
 from phasewatch.cli.outcome import InputError
-from phasewatch.cli.schedule import load_percent, overloads
 from phasewatch.configuration.site import load_site
-from phasewatch.service import Service, run_until_signalled
+from phasewatch.service.build import load_percent, overloads
+from phasewatch.service.service import Service, run_until_signalled
 
 
 def run_site(path: Path) -> None:

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from phasewatch.assembly import bus_cost
 from phasewatch.cli.survey import PATIENT_S, TEMPLATE, Found
 from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import FREQUENCY
 from phasewatch.meters.readplan import bus_ms, plan
+from phasewatch.service.build import bus_cost
 
 INTERVALS_S: Final = (1, 2, 5, 10, 30, 60)
 FULL: Final = 0.8

@@ -9,11 +9,11 @@ from phasewatch.alerts.bus_monitor import BusMonitor, MeterConfig
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.point_monitor import VOID_POLLS, VOID_S, PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
-from phasewatch.assembly import build_watch, point_names
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.measuring_point import Joined
 from phasewatch.meters.reading import Reading
 from phasewatch.replay.findings import RecordingError
+from phasewatch.service.build import build_watch, point_names
 
 JOURNAL: Final = "replay"
 """Stands in every id where the journal's own stands in those of live events."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from phasewatch.assembly import supply_of
 from phasewatch.electrical.diagnosis import Diagnosis, diagnose
 from phasewatch.meters.measuring_point import Contradiction
 from phasewatch.report.material import Material, Payload
+from phasewatch.service.build import supply_of
 
 
 def judged(payload: Payload) -> Mapping[str, float]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from phasewatch.assembly import supply_of
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.drawing.limits import Limits as Circles
 from phasewatch.electrical.limits import Limits, Threshold
@@ -18,6 +17,7 @@ from phasewatch.rules import (
     voltage_unbalance,
 )
 from phasewatch.rules.rule import RuleSettings, allowed_band
+from phasewatch.service.build import supply_of
 
 OWN: Final = "own"
 BUILT_IN: Final = "built_in"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from phasewatch.assembly import point_names, supply_of
 from phasewatch.drawing.markup import Markup, element, joined
 from phasewatch.drawing.picture import picture
 from phasewatch.electrical.diagnosis import Diagnosis
@@ -15,6 +14,7 @@ from phasewatch.report.labels import decimals, label
 from phasewatch.report.limits import BUILT_IN, OWN, LimitInForce, circles, limits_in_force
 from phasewatch.report.material import Material, Payload, number
 from phasewatch.rules import wiring
+from phasewatch.service.build import point_names, supply_of
 
 _SHIFTS: Final = ("neutral_shift", "earth_shift", "neutral_earth")
 

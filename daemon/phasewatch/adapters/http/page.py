@@ -24,8 +24,8 @@ from phasewatch.adapters.journal.types import encode
 from phasewatch.drawing.picture import picture
 from phasewatch.drawing.plot import Chart, Series, plot
 from phasewatch.drawing.style import STYLE
+from phasewatch.drawing.trends import SPANS
 from phasewatch.electrical.explanation import Messages
-from phasewatch.history import SPANS
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE, PHASES
 
 SHIFTS: Final = ("neutral_shift_v", "earth_shift_v")

@@ -20,8 +20,8 @@ from starlette.types import Receive, Scope, Send
 from phasewatch.adapters.http.api import Daemon
 from phasewatch.adapters.journal.types import encode
 from phasewatch.drawing.limits import Limits
+from phasewatch.drawing.trends import Span
 from phasewatch.electrical.explanation import Messages
-from phasewatch.history import Span
 
 MOST_PAGES: Final = 16
 """Open at the same time; at each place there are connections for more, so that commands still get through."""

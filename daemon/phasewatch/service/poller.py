@@ -11,10 +11,10 @@ from typing import Final, Protocol
 from phasewatch.adapters.modbus.bus import Bus, BusError, IllegalDataAddress, LineCounts
 from phasewatch.adapters.modbus.protocol import BadReply, LinkDown, NoReply, Refused
 from phasewatch.adapters.modbus.sunspec import bus_of
-from phasewatch.assembly import MeterPlan
 from phasewatch.meters.decode import by_address
 from phasewatch.meters.reading import Reading
 from phasewatch.meters.readplan import Request, probe, quantities_in, split
+from phasewatch.service.build import MeterPlan
 
 OFFLINE_FAILURES: Final = 3
 OFFLINE_S: Final = 5.0

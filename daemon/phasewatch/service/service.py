@@ -23,21 +23,17 @@ from phasewatch.adapters.modbus.bus import Bus
 from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.site_monitor import SiteMonitor
-from phasewatch.announcements import Announcer
-from phasewatch.assembly import DISCOVERED, build_watch, meter_plan
-from phasewatch.bookkeeping import Bookkeeper, readable_records
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.site import LoadedSite, load_site
-from phasewatch.connections import delivery_config, open_real_bus
-from phasewatch.history import History
+from phasewatch.drawing.trends import History
 from phasewatch.meters.reading import Reading
-from phasewatch.operations import Operations
-from phasewatch.polling import BusPoller, Clock
-from phasewatch.publications import STATUS_S, clock_state, health, nominal_doubt
-from phasewatch.reconfiguration import changed_buses, needs_restart, reconfigure
-from phasewatch.running import Configuration, Running
+from phasewatch.service.api import Api
+from phasewatch.service.build import DISCOVERED, build_watch, changed_buses, meter_plan, needs_restart, reconfigure
+from phasewatch.service.event_recorder import EventRecorder, readable_records
+from phasewatch.service.poller import BusPoller, Clock
+from phasewatch.service.publisher import STATUS_S, Publisher, clock_state, health, nominal_doubt
+from phasewatch.service.state import Configuration, Running, delivery_config, end, open_real_bus, wake
 from phasewatch.settings import BusSettings
-from phasewatch.tasks import end, wake
 
 READY_S: Final = 10.0
 """The service is ready after the first poll of every bus, or after this."""
@@ -90,11 +86,11 @@ class Service:
         gone += restored.records.keys() - records.keys()
         started, now_s = self._clock.now(), self._clock.monotonic_s()
         self.running = Running(loaded, watch, posting, started, Configuration(started), begun_s=now_s)
-        self._announcer = Announcer(loaded, posting, restored, records.get(DISCOVERED, {}))
+        self._announcer = Publisher(loaded, posting, restored, records.get(DISCOVERED, {}))
         self._history, self._broadcast = History(), Broadcast()
-        self._books = Bookkeeper(self.running, self._envelope, now_s, self._history, self._broadcast)
+        self._books = EventRecorder(self.running, self._envelope, now_s, self._history, self._broadcast)
         self._books.retire(gone, watch.retire(gone, started, now_s, records), watch, now_s)
-        self.operations = Operations(self.running, self._books, self._clock, self._history, self._announcer.greet)
+        self.operations = Api(self.running, self._books, self._clock, self._history, self._announcer.greet)
         self._turned, self._status_due_s, self._beats = (-1, now_s), now_s, 0
         self._reload_asked = asyncio.Event()
         self._bus_tasks: dict[str, asyncio.Task[None]] = {}

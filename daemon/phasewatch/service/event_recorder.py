@@ -16,11 +16,11 @@ from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
-from phasewatch.assembly import LEARNED, SEEN_LIVE
 from phasewatch.contract.topics import ALERT, EVENT, PHASE_ALERT
+from phasewatch.drawing.trends import History
 from phasewatch.electrical.diagnosis import NUMBERS
-from phasewatch.history import History
-from phasewatch.running import Running
+from phasewatch.service.build import LEARNED, SEEN_LIVE
+from phasewatch.service.state import Running
 
 LEARNED_S: Final = 600.0
 """Between two records of what was learned."""
@@ -28,7 +28,7 @@ LEARNED_S: Final = 600.0
 _log = logging.getLogger(__name__)
 
 
-class Bookkeeper:
+class EventRecorder:
     """Writes for one running daemon."""
 
     def __init__(

@@ -1,0 +1,1 @@
+"""The running daemon; `service.service` has the only clock."""

@@ -1,0 +1,107 @@
+"""The parts of a running daemon; a reload exchanges some of them.
+
+Opens what a site file names outside: its buses, and the way to its brokers.
+
+Ends tasks for certain, and wakes a loop from another thread.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from phasewatch.adapters.journal.types import DeliveryConfig
+from phasewatch.adapters.modbus.bus import Bus, open_bus
+from phasewatch.adapters.mqtt.delivery import Delivery
+from phasewatch.alerts.site_monitor import SiteMonitor
+from phasewatch.configuration.site import LoadedSite
+from phasewatch.service.poller import BusPoller
+from phasewatch.settings import BusSettings
+
+
+@dataclass(slots=True)
+class Configuration:
+    """Which site file is in force."""
+
+    since: datetime
+    """When it was taken over."""
+    refused: str | None = None
+    """Why the file as it is now was refused; None while the file in force is the newest one."""
+    refused_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Running:
+    """What a daemon consists of at this moment."""
+
+    loaded: LoadedSite
+    watch: SiteMonitor
+    delivery: Delivery
+    started: datetime
+    configuration: Configuration
+    pollers: list[BusPoller] = field(default_factory=list)
+    begun_s: float = 0.0
+    """Monotonic clock at the start."""
+    unserved: str | None = None
+    """Why the control socket or the page cannot be reached; None while they can."""
+
+
+def open_real_bus(loaded: LoadedSite, bus: BusSettings) -> Bus:
+    """Open the bus of the site file, with the silence that each of its meters needs."""
+    gaps_s = {loaded.unit_id_of(meter): loaded.profile_of(meter).gap_ms / 1000.0 for meter in bus.meters}
+    return open_bus(
+        bus.endpoint,
+        timeout_s=bus.timeout_s,
+        gap_s=bus.gap_ms / 1000.0,
+        unit_gap_s=bus.unit_gap_ms / 1000.0,
+        gaps_s=gaps_s,
+    )
+
+
+def delivery_config(loaded: LoadedSite) -> DeliveryConfig:
+    """Return where and as whom this site publishes.
+
+    Raises: OSError, UnicodeDecodeError when the password file cannot be read.
+    """
+    mqtt = loaded.site.mqtt
+    return DeliveryConfig(
+        site=loaded.site.site,
+        directory=loaded.site.state_dir,
+        urls=mqtt.urls,
+        username=mqtt.username,
+        password=mqtt.secret(),
+        ca_file=mqtt.ca_file,
+        client_cert_file=mqtt.client_cert_file,
+        client_key_file=mqtt.client_key_file,
+    )
+
+
+END_S: Final = 5.0
+CANCELS: Final = 50
+"""Times that a task is told to end within END_S."""
+
+
+def wake(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    """Have the loop do something soon; called in another thread, where the loop may have ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(work)
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough: in Python 3.11 `asyncio.wait_for` drops a cancellation that comes together with its result.
+    """
+    tasks = tuple(tasks)
+    for _ in range(CANCELS):
+        waiting = [task for task in tasks if not task.done()]
+        if not waiting:
+            break
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=END_S / CANCELS)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # seen already, or of no use any more
