@@ -8,7 +8,7 @@ from typing import Any
 from phasewatch.adapters.http.page import routes
 from phasewatch.adapters.http.stream import Broadcast, slim
 from phasewatch.configuration.files import load_messages
-from phasewatch.drawing.limits import Limits
+from phasewatch.drawing.places import Limits
 from phasewatch.drawing.trends import History, Span
 from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.explanation import Messages, explain

@@ -8,11 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.configuration.files import load_messages
-from phasewatch.drawing.lens import LENS, reach_v
-from phasewatch.drawing.limits import Limits
-from phasewatch.drawing.picture import WIDTH, picture
-from phasewatch.drawing.places import IDEAL, ideal_centre, places
-from phasewatch.drawing.style import STYLE
+from phasewatch.drawing.phasor_diagram import LENS, WIDTH, picture, reach_v
+from phasewatch.drawing.places import IDEAL, Limits, ideal_centre, places
+from phasewatch.drawing.svg import STYLE
 from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.supply import Supply
 from phasewatch.meters.quantities import LN, VOLTAGES

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.configuration.files import load_messages
-from phasewatch.drawing.plot import Chart, Series, plot
-from phasewatch.drawing.thinning import stretches, thinned, usual_gap_s
+from phasewatch.drawing.plot import Chart, Series, plot, stretches, thinned, usual_gap_s
 from tests.drawing.drawn import SVG, parsed, paths, size, spots, texts
 
 LANGUAGES: dict[str, dict[str, Any]] = {language: load_messages(language) for language in ("en", "zh")}

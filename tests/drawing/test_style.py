@@ -4,8 +4,8 @@ from itertools import combinations
 
 import pytest
 
-from phasewatch.drawing.lens import LIMIT_DASHES
-from phasewatch.drawing.style import COLOURS, DASHES, PAPERS, STYLE
+from phasewatch.drawing.phasor_diagram import LIMIT_DASHES
+from phasewatch.drawing.svg import COLOURS, DASHES, PAPERS, STYLE
 
 
 def luminance(colour: str) -> float:

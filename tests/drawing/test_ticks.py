@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.drawing.ticks import number_ticks, round_up, time_ticks, zone
+from phasewatch.drawing.plot import number_ticks, round_up, time_ticks, zone
 
 AT = datetime(2026, 3, 1, 12, 0, 7, tzinfo=UTC)
 CHINA = timezone(timedelta(hours=8))

@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch.configuration.files import load_messages
 from phasewatch.configuration.site import LoadedSite
-from phasewatch.report.happenings import MOST_PLOTS, wanted_evidence
+from phasewatch.report.events import MOST_PLOTS, wanted_evidence
 from phasewatch.report.page import page
 from tests.acceptance import A2, SEED
 from tests.report.told import ALERT, EVIDENCE, HOSTILE, STATUS, Page, material, point, site

@@ -10,7 +10,7 @@ from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.diagnosis import diagnose, numbers
 from phasewatch.electrical.explanation import explain
 from phasewatch.meters.quantities import LPE
-from phasewatch.report.material import Material
+from phasewatch.report.content import Material
 from phasewatch.service.build import supply_of
 
 AT = datetime(2026, 3, 1, 12, 0, 7, tzinfo=UTC)

@@ -10,10 +10,9 @@ from typing import Final
 from phasewatch.cli.outcome import InputError, say
 from phasewatch.cli.progress import long_work
 from phasewatch.meters.quantities import LN, LPE
-from phasewatch.replay.cells import has_decimal_comma, with_points
-from phasewatch.replay.findings import RecordingError
-from phasewatch.replay.grid import Grid, fits, grid
-from phasewatch.replay.header import Columns, own_quantity
+from phasewatch.replay.columns import Columns, has_decimal_comma, own_quantity, with_points
+from phasewatch.replay.csv_reader import Grid, fits, grid
+from phasewatch.replay.summary import RecordingError
 
 SNIFFED_ROWS: Final = 1000
 """Rows from which is told how decimals are written."""

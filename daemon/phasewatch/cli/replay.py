@@ -18,14 +18,11 @@ from phasewatch.cli.explain import as_object, as_text
 from phasewatch.cli.outcome import InputError, say
 from phasewatch.cli.progress import long_work
 from phasewatch.configuration.site import LoadedSite, load_site
-from phasewatch.replay.cells import Cells, has_decimal_comma
-from phasewatch.replay.findings import Findings, RecordingError
-from phasewatch.replay.order import Row, in_order
-from phasewatch.replay.player import Player, chosen_point, gap_s
-from phasewatch.replay.stamps import told_format
-from phasewatch.replay.table import SNIFFED_ROWS, Layout, Table, opened
-from phasewatch.replay.tally import Tally, span
-from phasewatch.replay.zones import in_utc
+from phasewatch.replay.columns import Cells, has_decimal_comma
+from phasewatch.replay.csv_reader import SNIFFED_ROWS, Layout, Table, opened
+from phasewatch.replay.player import Player, Row, chosen_point, gap_s, in_order
+from phasewatch.replay.summary import Findings, RecordingError, ReplaySummary, span
+from phasewatch.replay.timestamps import in_utc, told_format
 from phasewatch.rules.aggregates import COVERAGE, LONGEST_GAP_S
 
 SUMMARY_SCHEMA: Final = "phasewatch.replay/1"
@@ -97,7 +94,7 @@ class Session:
         comma = has_decimal_comma(table.first, table.columns)
         self._cells = Cells(table.columns, loaded.site.supply_of(point).nominal_v, comma, findings)
         self.player = Player(loaded, point, self.interval_s)
-        self.tally = Tally(self.player.watch.desk)
+        self.tally = ReplaySummary(self.player.watch.desk)
         self.first: datetime | None = None
         self.last: datetime | None = None
         self.rows = self._told = 0

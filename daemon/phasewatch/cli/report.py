@@ -16,8 +16,8 @@ from phasewatch.cli.probe import poll_until_joined
 from phasewatch.cli.reach import show, sockets
 from phasewatch.configuration.files import load_messages
 from phasewatch.configuration.site import LoadedSite, load_site
-from phasewatch.report.happenings import MOST_EVENTS, wanted_evidence
-from phasewatch.report.material import Material
+from phasewatch.report.content import Material
+from phasewatch.report.events import MOST_EVENTS, wanted_evidence
 from phasewatch.report.page import page
 from phasewatch.service.build import build_watch
 from phasewatch.service.publisher import point_state

@@ -1,4 +1,7 @@
-"""Where the points of a picture stand, from the numbers that a point publishes."""
+"""Where the points of a picture stand, from the numbers that a point publishes.
+
+The limits that a picture shows.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,3 +86,17 @@ def ideal_centre(found: Places, nominal_v: float) -> complex:
 
     at_neutral = misfit(found.neutral, found.neutral, found.corners)
     return found.neutral if at_neutral < misfit(0j, found.neutral, found.corners) else 0j
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Radii in volts; None: no such limit in force."""
+
+    neutral_v: float | None = None
+    """How far N may stand from the centroid."""
+    earth_v: float | None = None
+    """How far PE may stand from the centroid."""
+    neutral_earth_v: float | None = None
+    """How far PE may stand from N."""
+    resolution_v: float | None = None
+    """What is nearer to the centroid than this is not resolved by the meters."""

@@ -1,19 +1,141 @@
-"""Quantities over time as SVG: around an onset, or over the last hour or day."""
+"""Quantities over time as SVG: around an onset, or over the last hour or day.
+
+Samples made few enough to draw: stretches without gaps, with no peak lost.
+
+Round numbers and round times for axes.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import isfinite
+from itertools import pairwise
+from math import ceil, floor, isfinite, log10
+from statistics import median
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from phasewatch.drawing.frame import Spot, path
-from phasewatch.drawing.marks import line, series_line, text
-from phasewatch.drawing.markup import NOTHING, Markup, coordinate, element, escaped, joined
-from phasewatch.drawing.style import DASHES, STYLE
-from phasewatch.drawing.thinning import stretches, thinned, usual_gap_s
-from phasewatch.drawing.ticks import number_step, number_ticks, time_ticks, zone
+from phasewatch.drawing.svg import (
+    DASHES,
+    NOTHING,
+    STYLE,
+    Markup,
+    Spot,
+    coordinate,
+    element,
+    escaped,
+    joined,
+    line,
+    path,
+    series_line,
+    text,
+)
 from phasewatch.electrical.explanation import Messages
+
+Sample = tuple[float, float]
+"""Seconds, value."""
+
+GAP: Final = 2.5
+"""Samples farther apart than this many of the usual distances have a gap between them."""
+
+
+def usual_gap_s(times_s: Sequence[float]) -> float:
+    """Return the distance from which on two samples have a gap between them; 0 for fewer than two."""
+    apart = [later - earlier for earlier, later in pairwise(times_s) if later > earlier]
+    return GAP * median(apart) if apart else 0.0
+
+
+def stretches(times_s: Sequence[float], values: Sequence[float | None], gap_s: float) -> Iterator[list[Sample]]:
+    """Yield the samples between gaps; a missing value is a gap."""
+    run: list[Sample] = []
+    for t_s, value in zip(times_s, values, strict=True):
+        known = value is not None and isfinite(value)
+        if run and (not known or t_s - run[-1][0] > gap_s > 0.0):
+            yield run
+            run = []
+        if value is not None and known:
+            run.append((t_s, value))
+    if run:
+        yield run
+
+
+def thinned(run: Sequence[Sample], column_s: float) -> list[Sample]:
+    """Return at most first, lowest, highest and last sample of each column of a stretch, in their order."""
+    kept: list[Sample] = []
+    column: list[Sample] = []
+    for sample in run:
+        if column and sample[0] // column_s != column[0][0] // column_s:
+            kept += _outline(column)
+            column = []
+        column.append(sample)
+    return kept + _outline(column)
+
+
+def _outline(column: Sequence[Sample]) -> list[Sample]:
+    if len(column) <= 2:
+        return list(column)
+    places = range(len(column))
+    lowest = min(places, key=lambda place: column[place][1])
+    highest = max(places, key=lambda place: column[place][1])
+    return [column[place] for place in sorted({0, lowest, highest, len(column) - 1})]
+
+
+_STEPS_S: Final = (
+    *(1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800),
+    *(3600, 7200, 10800, 14400, 21600, 43200, 86400, 172800, 604800),
+)
+_SMALLEST: Final = 1e-3
+
+
+def round_up(value: float) -> float:
+    """Return the next of 1, 1.5, 2, 3, 4, 5, 7.5, 10 times a power of ten."""
+    value = max(value, _SMALLEST)
+    power = 10.0 ** floor(log10(value))
+    digit = next(digit for digit in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0) if value <= digit * power * (1 + 1e-9))
+    return float(f"{digit * power:.6g}")
+
+
+def number_step(span: float, most: int) -> float:
+    """Return 1, 2 or 5 times a power of ten so that no more than `most` steps lie in a span."""
+    rough = max(span, _SMALLEST) / max(most, 1)
+    power = 10.0 ** floor(log10(rough))
+    digit = next(digit for digit in (1.0, 2.0, 5.0, 10.0) if rough <= digit * power * (1 + 1e-9))
+    return digit * power
+
+
+def number_ticks(low: float, high: float, most: int = 5) -> list[tuple[float, str]]:
+    """Return round values from low to high with their texts."""
+    step = number_step(high - low, most)
+    decimals = max(0, -floor(log10(step) + 1e-9))
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return [(place * step, f"{place * step + 0.0:.{decimals}f}") for place in range(first, last + 1)]
+
+
+def time_ticks(at: datetime, first_s: float, last_s: float, most: int = 5) -> list[tuple[float, str]]:
+    """Return round times of the clock of `at` with their texts; first_s and last_s count from `at`."""
+    span_s = last_s - first_s
+    step_s = next(
+        (step for step in _STEPS_S if span_s / step <= most), _STEPS_S[-1] * ceil(span_s / _STEPS_S[-1] / most)
+    )
+    at_s = (at.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()  # noqa: DTZ001  wall clock of its zone
+    places = range(ceil((at_s + first_s) / step_s - 1e-9), floor((at_s + last_s) / step_s + 1e-9) + 1)
+    return [(place * step_s - at_s, _text(at, place * step_s - at_s, step_s)) for place in places]
+
+
+def _text(at: datetime, moment_s: float, step_s: float) -> str:
+    moment = at + timedelta(seconds=moment_s + 0.0005)
+    return moment.strftime("%H:%M:%S" if step_s < 60 else "%H:%M" if step_s < 86400 else "%m-%d")
+
+
+def zone(at: datetime) -> str:
+    """Return the zone of a time as people read it: UTC, UTC+02:00."""
+    offset = at.utcoffset()
+    if offset is None:
+        raise ValueError("the time must know its zone")
+    if not offset:
+        return "UTC"
+    minutes = round(offset.total_seconds() / 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
+
 
 WIDTH: Final = 340.0
 HEIGHT: Final = 230.0

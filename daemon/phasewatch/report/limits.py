@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from phasewatch.configuration.site import LoadedSite
-from phasewatch.drawing.limits import Limits as Circles
+from phasewatch.drawing.places import Limits as Circles
 from phasewatch.electrical.limits import Limits, Threshold
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
 from phasewatch.electrical.supply import Supply

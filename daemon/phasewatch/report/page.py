@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from phasewatch.drawing.markup import Markup, element, escaped
-from phasewatch.drawing.style import STYLE
-from phasewatch.drawing.ticks import zone
-from phasewatch.report.elements import facts, heading, listing, paragraph, section
-from phasewatch.report.happenings import alerts, events
-from phasewatch.report.health import health
-from phasewatch.report.material import Material
-from phasewatch.report.meters import meters
+from phasewatch.drawing.plot import zone
+from phasewatch.drawing.svg import STYLE, Markup, element, escaped
+from phasewatch.report.content import Material
+from phasewatch.report.equipment import health, meters
+from phasewatch.report.events import alerts, events
+from phasewatch.report.html import facts, heading, listing, paragraph, section
 from phasewatch.report.points import overview, points
 
 _LAYOUT: Final = Markup(

@@ -1,20 +1,45 @@
-"""One point of a report: its limits, its picture, its readings, and what they mean."""
+"""One point of a report: its limits, its picture, its readings, and what they mean.
+
+What the meters of a point say together, out of the payload that tells its state.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from phasewatch.drawing.markup import Markup, element, joined
-from phasewatch.drawing.picture import picture
-from phasewatch.electrical.diagnosis import Diagnosis
+from phasewatch.drawing.phasor_diagram import picture
+from phasewatch.drawing.svg import Markup, element, joined
+from phasewatch.electrical.diagnosis import Diagnosis, diagnose
 from phasewatch.electrical.explanation import explain
+from phasewatch.meters.measuring_point import Contradiction
 from phasewatch.meters.quantities import UNITS
-from phasewatch.report.elements import facts, heading, listing, paragraph, section, table
-from phasewatch.report.joined import diagnosed, judged
-from phasewatch.report.labels import decimals, label
+from phasewatch.report.content import Material, Payload, number
+from phasewatch.report.html import decimals, facts, heading, label, listing, paragraph, section, table
 from phasewatch.report.limits import BUILT_IN, OWN, LimitInForce, circles, limits_in_force
-from phasewatch.report.material import Material, Payload, number
 from phasewatch.rules import wiring
 from phasewatch.service.build import point_names, supply_of
+
+
+def judged(payload: Payload) -> Mapping[str, float]:
+    """Return the readings that the verdict was found with."""
+    unjudged = payload.get("unjudged") or {}
+    return {name: value for name, value in payload["readings"].items() if name not in unjudged}
+
+
+def diagnosed(material: Material, name: str, payload: Payload) -> Diagnosis:
+    """Return the diagnosis of a point's readings as they stand."""
+    known = material.messages["unjudged"]
+    unjudged = {quantity: why for quantity, why in (payload.get("unjudged") or {}).items() if why in known}
+    supply = supply_of(material.loaded, name)
+    return diagnose(judged(payload), supply, unjudged=unjudged, contradiction=contradiction(payload))
+
+
+def contradiction(payload: Payload) -> Contradiction | None:
+    """Return what two meters of the point do not agree on; None where they agree."""
+    match payload.get("contradiction"):
+        case {"quantity": str(quantity), "meters": [first, second], "values_v": [first_v, second_v]}:
+            return Contradiction(quantity, str(first), float(first_v), str(second), float(second_v))
+    return None
+
 
 _SHIFTS: Final = ("neutral_shift", "earth_shift", "neutral_earth")
 

@@ -26,7 +26,7 @@ from phasewatch.alerts.operations import Answer, CommandError, parse, refusal
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.configuration.files import load_messages
 from phasewatch.contract.topics import ALERT, COMMAND, PHASE_ALERT, REPLY, kind_of
-from phasewatch.drawing.limits import Limits
+from phasewatch.drawing.places import Limits
 from phasewatch.drawing.trends import History, Span
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.electrical.explanation import Messages, explain

@@ -21,9 +21,9 @@ from starlette.routing import BaseRoute, Route
 
 from phasewatch.adapters.http.stream import Broadcast, PageDaemon, Stream, slim
 from phasewatch.adapters.journal.types import encode
-from phasewatch.drawing.picture import picture
+from phasewatch.drawing.phasor_diagram import picture
 from phasewatch.drawing.plot import Chart, Series, plot
-from phasewatch.drawing.style import STYLE
+from phasewatch.drawing.svg import STYLE
 from phasewatch.drawing.trends import SPANS
 from phasewatch.electrical.explanation import Messages
 from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE, PHASES

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from phasewatch.adapters.http.api import Daemon
 from phasewatch.adapters.journal.types import encode
-from phasewatch.drawing.limits import Limits
+from phasewatch.drawing.places import Limits
 from phasewatch.drawing.trends import Span
 from phasewatch.electrical.explanation import Messages
 

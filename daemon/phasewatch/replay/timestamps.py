@@ -1,13 +1,16 @@
-"""Time stamps of recordings: the format is told from the first rows, then every row takes the short way."""
+"""Time stamps of recordings: the format is told from the first rows, then every row takes the short way.
+
+Local times of a recording in UTC, through the hour that autumn has twice.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
 
-from phasewatch.replay.findings import RecordingError
+from phasewatch.replay.summary import RecordingError
 
 Parse = Callable[[str], datetime]
 """Text -> moment, naive where the text has no zone. Raises: ValueError, OverflowError."""
@@ -186,3 +189,55 @@ def _pattern(text: str, first: str, second: str) -> str:
     half = " %p" if clock[-1:] in "mM" else ""
     hours = (f"{'%I' if half else '%H'}:%M{seconds}{half}") if clock else ""
     return f"{first}{separator}{second}{separator}%Y{gap}{hours}" if day else ""
+
+
+_BACK: Final = timedelta(minutes=20)
+"""A local clock that steps back this far inside the doubled hour was set to winter time."""
+
+
+def in_utc(form: Format, zone: tzinfo | None) -> Callable[[str], datetime]:
+    """Return text -> aware UTC. `zone` None: the texts say it themselves. Raises (the function): ValueError."""
+    if zone is None:
+        return _zoned(form.parse)
+    return _as_utc(form.parse) if zone is UTC else _Local(form.parse, zone)
+
+
+def _zoned(parse: Callable[[str], datetime]) -> Callable[[str], datetime]:
+    def utc(text: str) -> datetime:
+        moment = parse(text)
+        if moment.tzinfo is None:
+            raise ValueError(text)
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+    return utc
+
+
+def _as_utc(parse: Callable[[str], datetime]) -> Callable[[str], datetime]:
+    def utc(text: str) -> datetime:
+        moment = parse(text)
+        if moment.tzinfo is not None:
+            raise ValueError(text)
+        return moment.replace(tzinfo=UTC)
+
+    return utc
+
+
+class _Local:
+    """Remembers which of the two hours of the change to winter time it is in."""
+
+    def __init__(self, parse: Callable[[str], datetime], zone: tzinfo) -> None:
+        self._parse, self._zone = parse, zone
+        self._last: datetime | None = None
+        self._second = False
+
+    def __call__(self, text: str) -> datetime:
+        moment = self._parse(text)
+        if moment.tzinfo is not None:
+            raise ValueError(text)
+        local, later = moment.replace(tzinfo=self._zone), moment.replace(tzinfo=self._zone, fold=1)
+        if local.utcoffset() == later.utcoffset():
+            self._second = False
+        elif self._last is not None and moment <= self._last - _BACK:
+            self._second = True
+        self._last = moment
+        return (later if self._second else local).astimezone(UTC)

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from phasewatch.drawing.markup import Markup, element, joined
 from phasewatch.drawing.plot import Chart, Series, plot
+from phasewatch.drawing.svg import Markup, element, joined
 from phasewatch.meters.quantities import LL, LN, LPE, NPE
-from phasewatch.report.elements import heading, paragraph, section, table
-from phasewatch.report.labels import between
-from phasewatch.report.material import Material, Payload, number, parsed
+from phasewatch.report.content import Material, Payload, number, parsed
+from phasewatch.report.html import between, heading, paragraph, section, table
 
 MOST_EVENTS: Final = 50
 MOST_PLOTS: Final = 12

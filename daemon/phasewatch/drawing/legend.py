@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from phasewatch.drawing.limits import Limits
-from phasewatch.drawing.places import Places
+from phasewatch.drawing.places import Limits, Places
 from phasewatch.electrical.explanation import volts
 from phasewatch.electrical.geometry import angle_deg
 from phasewatch.meters.quantities import PHASES, phase_name
