@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.cli.site_files import unusable_files
+from phasewatch.cli.check import unusable_files
 from phasewatch.configuration.site import load_site
 from phasewatch.settings import MqttSettings
 from tests.site_file import GOOD, load, mqtt, refusal

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phasewatch.cli.probe import poll_once
+from phasewatch.commissioning.one_poll import poll_once
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import example_problems
 from phasewatch.meters.profile import Example, Profile

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from typer.testing import CliRunner
 
 from phasewatch.cli.app import app
-from phasewatch.cli.scan import every_profile
+from phasewatch.commissioning.scan import every_profile
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.profile import Profile
 from phasewatch.simulator.line_faults import QUIET, LineFaults

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from phasewatch.cli import examination
-from phasewatch.cli.examined import BusSeen, Finding, Kind, MeterSeen, PointSeen
-from phasewatch.cli.findings import findings
+from phasewatch.commissioning import doctor_probe
+from phasewatch.commissioning.doctor_evidence import BusSeen, Finding, Kind, MeterSeen, PointSeen
+from phasewatch.commissioning.doctor_findings import findings
 from phasewatch.commissioning.plausibility import MISREADINGS, Misreading, at_point, misreadings, swapped_phases
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.measuring_point import Member
@@ -28,7 +28,7 @@ TWO = "\n      - {{name: second, profile: eastron-sdm630, unit_id: 2{more}}}\nmq
 
 @pytest.fixture(autouse=True)
 def _who_else_speaks_is_heard_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examination, "LISTENING_S", 0.1)
+    monkeypatch.setattr(doctor_probe, "LISTENING_S", 0.1)
 
 
 def doctor(directory: Path, text: str) -> Ended:
@@ -129,7 +129,7 @@ def test_another_model_is_named(tmp_path: Path) -> None:
 def test_a_unit_that_answers_in_place_of_the_one_asked_is_named(
     listen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examination, "OTHER_UNITS", range(5, 9))  # each that is silent costs a serial line its quiet
+    monkeypatch.setattr(doctor_probe, "OTHER_UNITS", range(5, 9))  # each that is silent costs a serial line its quiet
     with simulated({7: simulated_meter()}, listen) as server:
         answer = doctor(tmp_path, site(server))
     assert told(answer) == [("other_unit_id", "buses[0].meters[0].unit_id")]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.modbus.bus import LineCounts
-from phasewatch.cli import examination
-from phasewatch.cli.examined import BusSeen, Finding, Kind, MeterSeen
-from phasewatch.cli.findings import findings
+from phasewatch.commissioning import doctor_probe
+from phasewatch.commissioning.doctor_evidence import BusSeen, Finding, Kind, MeterSeen
+from phasewatch.commissioning.doctor_findings import findings
 from phasewatch.simulator.line_faults import LineFaults
 from tests.cli.test_doctor_programs import findings_on_a_line
 
@@ -48,6 +48,6 @@ def test_the_mend_is_a_longer_time_out() -> None:
 def test_a_line_that_answers_late_now_and_then_is_no_line_of_two_masters(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(examination, "LISTENING_S", 0.8)
+    monkeypatch.setattr(doctor_probe, "LISTENING_S", 0.8)
     found = findings_on_a_line(tmp_path, LineFaults(late=0.3, late_s=0.45))
     assert list(found) == ["late_answers"]

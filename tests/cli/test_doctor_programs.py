@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.cli import examination
+from phasewatch.commissioning import doctor_probe
 from phasewatch.configuration.files import config_directory
 from phasewatch.simulator.line_faults import LineFaults
 from tests.cli.program import (
@@ -78,7 +78,7 @@ def doctor(file: Path) -> Ended:
 
 @pytest.fixture(autouse=True)
 def _who_else_speaks_is_heard_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examination, "LISTENING_S", 0.8)
+    monkeypatch.setattr(doctor_probe, "LISTENING_S", 0.8)
 
 
 def findings(file: Path) -> dict[str, dict[str, Any]]:

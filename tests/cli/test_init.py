@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from phasewatch.cli.app import app
-from phasewatch.cli.scan import every_profile
+from phasewatch.commissioning.scan import every_profile
 from phasewatch.configuration.site import load_site
 from phasewatch.meters.profile import Profile
 from tests.broker import free_port

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.cli import ports
-from phasewatch.cli.draft import Draft, DraftBus, DraftMeter, scalar, site_text
 from phasewatch.cli.init import broker_url
-from phasewatch.cli.lines import address_url
+from phasewatch.commissioning import serial_ports
+from phasewatch.commissioning.meter_choice import address_url
+from phasewatch.commissioning.site_file import Draft, DraftBus, DraftMeter, scalar, site_text
 from phasewatch.configuration.files import load_profile, parse_yaml
 from phasewatch.configuration.site import build_site
 from phasewatch.meters.endpoint import parse_url
@@ -73,8 +73,8 @@ def test_ports_are_listed_once_under_the_name_that_stays(tmp_path: Path, monkeyp
     (tmp_path / "serial" / "by-id" / "usb-FTDI").symlink_to("/dev/null")
     (tmp_path / "ttyUSB0").symlink_to("/dev/null")
     (tmp_path / "ttyACM0").symlink_to("/dev/zero")
-    names = [port.path.name for port in ports.ports(tmp_path)]
+    names = [port.path.name for port in serial_ports.ports(tmp_path)]
     assert names == ["usb-FTDI", "ttyACM0"]
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert "usermod -aG dialout" in str(ports.ports(tmp_path)[0].obstacle)
-    assert ports.obstacle(tmp_path) == f"{tmp_path}: is no serial port"
+    assert "usermod -aG dialout" in str(serial_ports.ports(tmp_path)[0].obstacle)
+    assert serial_ports.obstacle(tmp_path) == f"{tmp_path}: is no serial port"

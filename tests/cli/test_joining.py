@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.cli import reach
+from phasewatch.cli import daemon_client
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.quantities import LL, LN
 from phasewatch.simulator.meter import Meter
@@ -104,7 +104,7 @@ def test_read_names_meters_that_contradict_each_other(tmp_path: Path) -> None:
 class TestTheReportOfASiteWithoutADaemon:
     @pytest.fixture(autouse=True)
     def _no_daemon(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reach, "SYSTEM_SOCKET", tmp_path / "control.sock")
+        monkeypatch.setattr(daemon_client, "SYSTEM_SOCKET", tmp_path / "control.sock")
 
     @staticmethod
     def report(directory: Path, units: Mapping[int, Unit], *more: str) -> str:

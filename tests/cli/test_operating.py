@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from phasewatch.cli import alerts
-from phasewatch.cli.outcome import InputError
-from phasewatch.cli.reach import end_of, login, sockets, target
+from phasewatch.cli.daemon_client import end_of, login, sockets, target
+from phasewatch.configuration.errors import InputError
 from tests.cli.program import SITE, Ended, ended, phasewatch, put_site, started
 from tests.served import ALERT, CLEARED, POINT, STATUS, FakeDaemon, served
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from phasewatch.cli import progress
 from phasewatch.cli.check import check_site
 from phasewatch.cli.explain import Case, Frame, explain_file
-from phasewatch.cli.probe import poll_site
-from phasewatch.cli.progress import long_work
+from phasewatch.commissioning import progress
+from phasewatch.commissioning.one_poll import poll_site
+from phasewatch.commissioning.progress import long_work
 from phasewatch.configuration.site import load_site
 from tests.cli.program import SITE, put_site, simulated, simulated_meter
 

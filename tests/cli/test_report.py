@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from phasewatch.cli import reach
+from phasewatch.cli import daemon_client
 from tests.acceptance import SEED
 from tests.cli.program import SITE, phasewatch, put_site, simulated, simulated_meter
 from tests.report.told import ALERT, EVIDENCE, STATUS, Page, point, site
@@ -104,7 +104,7 @@ def test_a_language_or_a_place_that_is_none_is_told(control: Path, config: Path,
 
 
 def test_without_a_daemon_the_meters_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "SYSTEM_SOCKET", tmp_path / "control.sock")
+    monkeypatch.setattr(daemon_client, "SYSTEM_SOCKET", tmp_path / "control.sock")
     more: dict[str, Any] = {"meter": "}\n      - {name: silent, profile: eastron-sdm630, unit_id: 9"}
     with simulated({1: simulated_meter()}) as server:
         config = put_site(tmp_path, SITE.format(url=server.url, **more) + f"state_dir: {tmp_path}\n")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.cli import scan
-from phasewatch.cli.scan import Wishes, endpoints, units
-from phasewatch.cli.survey import Found, identify, present
+from phasewatch.commissioning import scan
+from phasewatch.commissioning.identify import Found, identify, present
 from phasewatch.commissioning.plausibility import likeness, nearest_nominal_v
+from phasewatch.commissioning.scan import Wishes, endpoints, units
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.profile import Mark
 from phasewatch.simulator.unit import Fault

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.cli import scan
+from phasewatch.commissioning import scan
 from phasewatch.meters.profile import Mark
 from phasewatch.simulator.unit import Fault, Unit
 from tests.cli.program import SITE, Ended, all_profiles, phasewatch, put_site, simulated, simulated_meter

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import serial
 
-from phasewatch.cli import scan
-from phasewatch.cli.ports import holder
-from phasewatch.cli.unreached import mended
+from phasewatch.commissioning import scan
+from phasewatch.commissioning.serial_ports import holder
+from phasewatch.commissioning.unreached import mended
 from phasewatch.meters.endpoint import parse_url
 from tests.broker import free_port
 from tests.cli.program import all_profiles, phasewatch

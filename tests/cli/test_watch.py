@@ -15,8 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from phasewatch.cli.board import Room, board, toward
-from phasewatch.cli.sight import Sight, Told
+from phasewatch.cli.watch import Room, Sight, Told, board, toward
 from phasewatch.configuration.files import load_messages
 from tests.cli.program import ended, interrupted, phasewatch, started
 from tests.cli.terminal import CTRL_C, at_terminal

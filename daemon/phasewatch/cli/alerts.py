@@ -8,8 +8,8 @@ from typing import Any, Final
 import typer
 
 from phasewatch.adapters.http.client import Control
-from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.reach import order, show
+from phasewatch.cli.daemon_client import order, show
+from phasewatch.cli.errors import problem_found, say
 
 PATIENCE_S: Final = 10.0
 """A test alert that is not delivered by then is not delivered."""

@@ -1,23 +1,70 @@
-"""`phasewatch check`: the site file, the read plan, the bus load and the limits in volts."""
+"""`phasewatch check`: the site file, the read plan, the bus load and the limits in volts.
+
+The files that a site file names: whether the daemon can use them.
+"""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.probe import poll_site, reach_broker
-from phasewatch.cli.progress import long_work
-from phasewatch.cli.site_files import unusable_files
+from phasewatch.adapters.http.api import TokenError, read_token
+from phasewatch.adapters.mqtt.client import TlsFileError, tls_context
+from phasewatch.cli.errors import problem_found, say
+from phasewatch.commissioning.one_poll import poll_site, reach_broker
+from phasewatch.commissioning.progress import long_work
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.limits import Band
 from phasewatch.meters.sunspec import USUAL_ADDRESS
 from phasewatch.service.build import MeterPlan, load_percent, meter_plan, overloads, point_names, poll_ms, supply_of
-from phasewatch.settings import BusSettings
+from phasewatch.settings import BusSettings, MqttSettings, WebSettings, is_no_file, is_there
+
+HANDED_OVER: Final = Path("/run/credentials")
+"""systemd hands over what is in there to the service alone."""
+
+
+def unusable_files(loaded: LoadedSite) -> Iterator[str]:
+    """Yield a line for each file of the site that cannot be used."""
+    site = loaded.site
+    lines = [*_tls(site.mqtt), *_password(site.mqtt), *([] if site.web is None else _token(site.web))]
+    yield from (f"{loaded.path}: {line}" for line in lines)
+
+
+def _tls(mqtt: MqttSettings) -> Iterator[str]:
+    try:
+        tls_context(mqtt.ca_file, mqtt.client_cert_file, mqtt.client_key_file)
+    except TlsFileError as error:
+        yield str(error)
+
+
+def _password(mqtt: MqttSettings) -> Iterator[str]:
+    file = mqtt.password_file
+    if file is None or _to_be_handed_over(file):
+        return
+    try:
+        mqtt.secret()
+    except UnicodeDecodeError:
+        yield f"mqtt.password_file {file}: is no UTF-8 text; save it as UTF-8"
+    except OSError as error:
+        mend = "" if is_no_file(error) else "; the daemon must be able to read it"
+        yield f"mqtt.password_file {file}: {error.strerror}{mend}"
+
+
+def _token(web: WebSettings) -> Iterator[str]:
+    if web.token_file is None or _to_be_handed_over(web.token_file):
+        return
+    try:
+        read_token(web.token_file)
+    except TokenError as error:
+        yield str(error)
+
+
+def _to_be_handed_over(file: Path) -> bool:
+    return HANDED_OVER in file.parents and not is_there(file)
 
 
 def check_site(path: Path, *, connect: bool, as_json: bool) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import typer
 from rich.progress import Progress, TaskID
 
-from phasewatch.cli.examination import examine
-from phasewatch.cli.examined import BusSeen, Finding, PointSeen
-from phasewatch.cli.findings import findings
-from phasewatch.cli.outcome import problem_found, say
-from phasewatch.cli.progress import bar
+from phasewatch.cli.errors import problem_found, say
+from phasewatch.commissioning.doctor_evidence import BusSeen, Finding, PointSeen
+from phasewatch.commissioning.doctor_findings import findings
+from phasewatch.commissioning.doctor_probe import examine
+from phasewatch.commissioning.progress import bar
 from phasewatch.configuration.site import LoadedSite, load_site
 
 

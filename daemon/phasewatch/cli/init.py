@@ -14,14 +14,13 @@ from typing import Final, get_args
 import typer
 from pydantic import ValidationError
 
-from phasewatch.cli.asking import Questions, one_of
 from phasewatch.cli.check import check_site
-from phasewatch.cli.draft import Draft, site_text
-from phasewatch.cli.grouping import slug
-from phasewatch.cli.lines import Lines
-from phasewatch.cli.outcome import InputError
-from phasewatch.cli.scan import Wishes, every_profile, units
-from phasewatch.cli.survey import Found
+from phasewatch.commissioning.identify import Found
+from phasewatch.commissioning.meter_choice import Lines, slug
+from phasewatch.commissioning.questions import Questions, one_of
+from phasewatch.commissioning.scan import Wishes, every_profile, units
+from phasewatch.commissioning.site_file import Draft, site_text
+from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.files import limits_ids, parse_yaml
 from phasewatch.configuration.site import build_site
 from phasewatch.electrical.supply import System

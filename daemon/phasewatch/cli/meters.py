@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phasewatch.cli import app
-from phasewatch.cli.outcome import problem_found, say
+from phasewatch.cli.errors import problem_found, say
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.files import load_profile, profile_ids
 from phasewatch.meters.profile import Profile

@@ -14,9 +14,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as Sheet
 
+from phasewatch.cli.errors import say
 from phasewatch.cli.explain import as_object, as_text
-from phasewatch.cli.outcome import InputError, say
-from phasewatch.cli.progress import long_work
+from phasewatch.commissioning.progress import long_work
+from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.replay.columns import Cells, has_decimal_comma
 from phasewatch.replay.csv_reader import SNIFFED_ROWS, Layout, Table, opened

@@ -10,10 +10,11 @@ from urllib.parse import quote
 import typer
 
 from phasewatch.adapters.http.client import Control, ControlError
+from phasewatch.cli.daemon_client import show, sockets
+from phasewatch.cli.errors import say
 from phasewatch.cli.explain import LANGUAGES
-from phasewatch.cli.outcome import InputError, say
-from phasewatch.cli.probe import poll_until_joined
-from phasewatch.cli.reach import show, sockets
+from phasewatch.commissioning.one_poll import poll_until_joined
+from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.files import load_messages
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.report.content import Material

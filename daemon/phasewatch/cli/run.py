@@ -7,7 +7,7 @@ from pathlib import Path
 
 from phasewatch.adapters.journal.sqlite import JournalTakenError
 from phasewatch.adapters.systemd import JournalHandler
-from phasewatch.cli.outcome import InputError
+from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.site import load_site
 from phasewatch.service.build import load_percent, overloads
 from phasewatch.service.service import Service, run_until_signalled

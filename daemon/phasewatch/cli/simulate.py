@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
-from phasewatch.cli.outcome import InputError, say
+from phasewatch.cli.errors import say
+from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.measuring_point import Wiring
 from phasewatch.simulator.line_faults import LineFaults, parse_line_faults

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from phasewatch.adapters.http.client import Control
 from phasewatch.cli import alerts
-from phasewatch.cli.reach import show
+from phasewatch.cli.daemon_client import show
 
 
 def show_status(control: Control, *, as_json: bool) -> None:

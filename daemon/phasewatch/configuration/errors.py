@@ -22,6 +22,10 @@ _SECRET: Final = re.compile(r"password|secret|token", re.IGNORECASE)
 _HARMLESS: Final = re.compile(r"[\w.+-]{0,40}")
 
 
+class InputError(Exception):
+    """The command line or an input file is wrong; the text names the place and how to fix it."""
+
+
 class ConfigurationError(Exception):
     """Something in the library or in the user's own files cannot be used."""
 

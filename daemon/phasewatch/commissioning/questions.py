@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import typer
 
-from phasewatch.cli.outcome import InputError
+from phasewatch.configuration.errors import InputError
 
 Value = TypeVar("Value")
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from phasewatch.cli.ports import holder, obstacle
+from phasewatch.commissioning.serial_ports import holder, obstacle
 from phasewatch.meters.endpoint import Endpoint
 
 _LOCKED: Final = re.compile(r"exclusively lock|\[Errno 16\]")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from phasewatch.adapters.http.client import SYSTEM_SOCKET, Control, ControlError, socket_of
 from phasewatch.alerts.event import stamp
-from phasewatch.cli.outcome import InputError
+from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.site import load_site
 
 _ALERT_ID: Final = re.compile(r"[^/]+-[^/]+-[^/]+-[^/]+-\d+")

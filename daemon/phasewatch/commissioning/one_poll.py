@@ -13,7 +13,7 @@ from phasewatch.adapters.modbus.bus import Bus, LineCounts
 from phasewatch.adapters.modbus.sunspec import ModelBus
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
-from phasewatch.cli.progress import long_work
+from phasewatch.commissioning.progress import long_work
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.measuring_point import APART, NOT_STEADY
 from phasewatch.meters.reading import Reading

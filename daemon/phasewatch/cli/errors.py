@@ -8,14 +8,10 @@ from typing import Final, NoReturn
 
 import typer
 
-from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.errors import ConfigurationError, InputError
 
 PROBLEM_FOUND: Final = 1
 WRONG_INPUT: Final = 2
-
-
-class InputError(Exception):
-    """The command line or an input file is wrong; the text names the place and the mend."""
 
 
 @contextmanager
