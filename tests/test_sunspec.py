@@ -16,8 +16,7 @@ from phasewatch.meters.profile import Example, Profile
 from phasewatch.meters.quantities import LL, LN
 from phasewatch.service.build import meter_plan
 from phasewatch.service.poller import BusPoller
-from phasewatch.simulator.chain import chain
-from phasewatch.simulator.unit import Unit
+from phasewatch.simulator.device import Unit, chain
 from tests.cli.program import (
     SITE,
     Ended,

@@ -11,7 +11,7 @@ from phasewatch.adapters.modbus.sunspec import ModelBus, ModelLost, bus_of
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.sunspec import USUAL_ADDRESS
-from phasewatch.simulator.chain import chain
+from phasewatch.simulator.device import chain
 from tests.bus import FakeBus
 
 INT = load_profile("sunspec-201-204-int")

@@ -7,10 +7,10 @@ import sys
 from typing import Any
 
 from phasewatch.configuration.files import load_profile
+from phasewatch.simulator.device import Fault, played
 from phasewatch.simulator.meter import Meter
 from phasewatch.simulator.scenario import healthy
 from phasewatch.simulator.server import Server
-from phasewatch.simulator.unit import Fault, played
 
 
 async def _serve(told: dict[str, Any]) -> None:

@@ -19,11 +19,11 @@ from phasewatch.cli.app import app
 from phasewatch.commissioning.scan import every_profile
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.profile import Profile
-from phasewatch.simulator.line_faults import QUIET, LineFaults
+from phasewatch.simulator.device import Unit, played
 from phasewatch.simulator.meter import Meter
 from phasewatch.simulator.scenario import healthy
+from phasewatch.simulator.serial_line import QUIET, LineFaults
 from phasewatch.simulator.server import Server
-from phasewatch.simulator.unit import Unit, played
 
 SITE = """\
 site: plant

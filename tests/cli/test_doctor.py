@@ -14,10 +14,10 @@ from phasewatch.commissioning.plausibility import MISREADINGS, Misreading, at_po
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.measuring_point import Member
 from phasewatch.meters.profile import Profile
+from phasewatch.simulator.device import Fault, Unit
 from phasewatch.simulator.feeder import OPEN, Feeder, solve
 from phasewatch.simulator.meter import Meter, Wiring
 from phasewatch.simulator.server import Server
-from phasewatch.simulator.unit import Fault, Unit
 from tests.cli.program import SITE, Ended, phasewatch, put_site, simulated, simulated_meter
 
 RTU = "rtu+tcp://127.0.0.1:0"

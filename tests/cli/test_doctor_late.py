@@ -9,7 +9,7 @@ from phasewatch.adapters.modbus.bus import LineCounts
 from phasewatch.commissioning import doctor_probe
 from phasewatch.commissioning.doctor_evidence import BusSeen, Finding, Kind, MeterSeen
 from phasewatch.commissioning.doctor_findings import findings
-from phasewatch.simulator.line_faults import LineFaults
+from phasewatch.simulator.serial_line import LineFaults
 from tests.cli.test_doctor_programs import findings_on_a_line
 
 LATE = Counter({1: 3})

@@ -11,7 +11,7 @@ import pytest
 
 from phasewatch.commissioning import doctor_probe
 from phasewatch.configuration.files import config_directory
-from phasewatch.simulator.line_faults import LineFaults
+from phasewatch.simulator.serial_line import LineFaults
 from tests.cli.program import (
     Ended,
     ended,

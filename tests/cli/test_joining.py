@@ -9,9 +9,9 @@ import pytest
 from phasewatch.cli import daemon_client
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.quantities import LL, LN
+from phasewatch.simulator.device import Unit, played
 from phasewatch.simulator.meter import Meter
 from phasewatch.simulator.scenario import parse_scenario
-from phasewatch.simulator.unit import Unit, played
 from tests.cli.program import Ended, phasewatch, put_site, simulated
 from tests.report.told import Page
 

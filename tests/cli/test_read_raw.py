@@ -7,7 +7,7 @@ import yaml
 from phasewatch.configuration.files import config_directory, load_profile
 from phasewatch.meters.decode import example_problems
 from phasewatch.meters.profile import Example
-from phasewatch.simulator.unit import Fault
+from phasewatch.simulator.device import Fault
 from tests.cli.program import SITE, phasewatch, put_site, simulated, simulated_meter
 
 LINE = "meter incomer: "

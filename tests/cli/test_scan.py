@@ -12,7 +12,7 @@ from phasewatch.commissioning.plausibility import likeness, nearest_nominal_v
 from phasewatch.commissioning.scan import Wishes, endpoints, units
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.profile import Mark
-from phasewatch.simulator.unit import Fault
+from phasewatch.simulator.device import Fault
 from tests.broker import free_port
 from tests.bus import FakeBus
 from tests.cli.program import (

@@ -11,7 +11,7 @@ import pytest
 
 from phasewatch.commissioning import scan
 from phasewatch.meters.profile import Mark
-from phasewatch.simulator.unit import Fault, Unit
+from phasewatch.simulator.device import Fault, Unit
 from tests.cli.program import SITE, Ended, all_profiles, phasewatch, put_site, simulated, simulated_meter
 
 QUICK = ("--timeout", "0.05")

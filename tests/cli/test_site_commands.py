@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.simulator.unit import Fault
+from phasewatch.simulator.device import Fault
 from tests.broker import free_port, mosquitto
 from tests.cli.program import SITE, ended, interrupted, phasewatch, put_site, simulated, simulated_meter, started
 

@@ -13,7 +13,7 @@ from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import LL, LN
 from phasewatch.meters.readplan import Request, plan, serial_cost, tcp_cost
 from phasewatch.meters.sunspec import END, MARKER, MOST_HEADERS, USUAL_ADDRESS, Place, Walk, begun
-from phasewatch.simulator.chain import chain
+from phasewatch.simulator.device import chain
 
 INT, FLOAT = load_profile("sunspec-201-204-int"), load_profile("sunspec-211-214-float")
 SUPPLY = {**dict.fromkeys(LN, 230.0), **dict.fromkeys(LL, 398.0), "frequency": 50.0}

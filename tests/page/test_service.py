@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.alerts import point_monitor
-from phasewatch.simulator.unit import Fault
+from phasewatch.simulator.device import Fault
 from tests.browser import ENTER, TAB, Browser
 from tests.served import TOKEN, asked, until
 from tests.service.plant import Plant, plant, running

@@ -15,8 +15,8 @@ import pytest
 from phasewatch.adapters.modbus.bus import BusError, IllegalDataAddress, NoReply, open_bus
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.endpoint import parse_url
+from phasewatch.simulator.device import Fault, Unit
 from phasewatch.simulator.server import Server
-from phasewatch.simulator.unit import Fault, Unit
 from tests.peers.program import absent, program
 
 pytestmark = pytest.mark.peer

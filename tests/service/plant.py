@@ -15,8 +15,8 @@ from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.profile import Profile
 from phasewatch.service.service import Service
 from phasewatch.service.state import delivery_config
+from phasewatch.simulator.device import Fault, Unit
 from phasewatch.simulator.server import Server
-from phasewatch.simulator.unit import Fault, Unit
 from tests.broker import Subscriber
 from tests.service.site import HEALTHY, SDM630
 

@@ -12,7 +12,7 @@ import pytest
 from phasewatch.adapters.journal.sqlite import JournalTakenError
 from phasewatch.meters.reading import Reading
 from phasewatch.service.service import Service
-from phasewatch.simulator.unit import Fault
+from phasewatch.simulator.device import Fault
 from tests.broker import Mosquitto, Subscriber, wait_until
 from tests.service.plant import Plant, bodies, plant, running, transitions
 from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.simulator.unit import Fault
+from phasewatch.simulator.device import Fault
 from tests.broker import Subscriber, wait_until
 from tests.service.plant import Plant, bodies, transitions
 from tests.service.process import daemon

@@ -13,7 +13,7 @@ import pytest
 from phasewatch.adapters.modbus.bus import NoReply
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.service.service import Service, SystemClock
-from phasewatch.simulator.unit import Fault
+from phasewatch.simulator.device import Fault
 from tests.broker import Line, Seen, mosquitto, subscriber, wait_until
 from tests.bus import FakeBus
 from tests.service.plant import Plant, Running, bodies, plant, running, transitions

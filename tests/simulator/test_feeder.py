@@ -7,8 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.meters.quantities import LL, LN, LPE, UNITS
-from phasewatch.simulator.circuit import EARTH, flow, solve_nodes
-from phasewatch.simulator.feeder import MAY_BE_OPEN, OPEN, PARAMETERS, Feeder, branches, magnitudes, solve
+from phasewatch.simulator.feeder import (
+    EARTH,
+    MAY_BE_OPEN,
+    OPEN,
+    PARAMETERS,
+    Feeder,
+    branches,
+    flow,
+    magnitudes,
+    solve,
+    solve_nodes,
+)
 
 ROOT3 = math.sqrt(3)
 BARE = {f"filter_l{n}_pe_nf": 0.0 for n in (1, 2, 3)}

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from phasewatch.simulator.line_faults import NOISE_BYTES, QUIET, LineFaults, parse_line_faults
+from phasewatch.simulator.serial_line import NOISE_BYTES, QUIET, LineFaults, parse_line_faults
 
 FRAME = bytes(range(200))
 

@@ -12,11 +12,10 @@ import pytest
 from phasewatch.adapters.modbus.bus import Bus, BusError, NoReply, open_bus
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.profile import Profile
+from phasewatch.simulator.device import Fault, Unit
 from phasewatch.simulator.frames import Request, pack_rtu
-from phasewatch.simulator.line_faults import QUIET, LineFaults
-from phasewatch.simulator.serial_line import SerialLine
+from phasewatch.simulator.serial_line import QUIET, LineFaults, SerialLine
 from phasewatch.simulator.server import ListenError, Server
-from phasewatch.simulator.unit import Fault, Unit
 
 PATIENCE_S: Final = 5.0
 METER = Profile.model_validate(

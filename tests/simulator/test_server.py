@@ -10,10 +10,10 @@ from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient, AsyncModbusUdpClient
 
 from phasewatch.meters.profile import Profile
+from phasewatch.simulator.device import Fault, Unit, played
 from phasewatch.simulator.meter import Meter
 from phasewatch.simulator.scenario import parse_scenario
 from phasewatch.simulator.server import ListenError, Server
-from phasewatch.simulator.unit import Fault, Unit, played
 
 DEMO = Path(__file__).parents[2] / "config" / "scenarios" / "demo.yaml"
 SDM630 = Profile.model_validate(

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.meters.profile import Profile
+from phasewatch.simulator.device import Unit, played
 from phasewatch.simulator.meter import Meter
 from phasewatch.simulator.scenario import parse_scenario
-from phasewatch.simulator.unit import Unit, played
 
 PROFILE = Profile.model_validate(
     {

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from phasewatch.simulator.wire import CHUNK_S, Wire
+from phasewatch.simulator.serial_line import CHUNK_S, Wire
 
 CHARACTER_S = 0.001
 SILENCE_S = 0.0035

@@ -35,10 +35,10 @@ from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.service.service import Service
 from phasewatch.service.state import delivery_config
 from phasewatch.settings import BusSettings, WebSettings, host_and_port
+from phasewatch.simulator.device import Unit, played
 from phasewatch.simulator.meter import Meter, drawn_gains
 from phasewatch.simulator.scenario import Scenario
 from phasewatch.simulator.server import Server
-from phasewatch.simulator.unit import Unit, played
 
 _START_S: Final = 20.0
 _STOP_S: Final = 2.0

@@ -12,11 +12,11 @@ from phasewatch.cli.errors import say
 from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.measuring_point import Wiring
-from phasewatch.simulator.line_faults import LineFaults, parse_line_faults
+from phasewatch.simulator.device import Unit, played
 from phasewatch.simulator.meter import Meter, drawn_gains
 from phasewatch.simulator.scenario import Scenario, ScenarioError, healthy, parse_scenario
+from phasewatch.simulator.serial_line import LineFaults, parse_line_faults
 from phasewatch.simulator.server import ListenError, Server
-from phasewatch.simulator.unit import Unit, played
 
 
 def simulate_meter(

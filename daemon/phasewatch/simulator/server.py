@@ -15,10 +15,9 @@ from contextlib import suppress
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
 
+from phasewatch.simulator.device import SOUND, Fault, Unit
 from phasewatch.simulator.frames import FrameError, Pack, Request, Split, pack_mbap, pack_rtu, split_mbap, split_rtu
-from phasewatch.simulator.line_faults import QUIET, LineFaults
-from phasewatch.simulator.serial_line import SerialLine
-from phasewatch.simulator.unit import SOUND, Fault, Unit
+from phasewatch.simulator.serial_line import QUIET, LineFaults, SerialLine
 
 FRAMINGS: Final[dict[str, tuple[Split, Pack]]] = {
     "tcp": (split_mbap, pack_mbap),
