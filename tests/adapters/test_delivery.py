@@ -235,7 +235,7 @@ def test_a_broker_of_3_1_1_is_served_and_the_blindness_said(tmp_path: Path) -> N
 CHILD = """
 import itertools, sys, time
 from pathlib import Path
-from phasewatch.adapters.delivery import Delivery
+from phasewatch.adapters.mqtt.delivery import Delivery
 from tests.adapters.test_delivery import config, many
 delivery = Delivery(config(Path(sys.argv[1]), sys.argv[2]))
 delivery.start()

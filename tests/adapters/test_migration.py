@@ -111,10 +111,10 @@ def test_an_error_in_the_middle_of_a_migration_leaves_the_old_version(tmp_path: 
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from phasewatch.adapters import journal_schema
-from phasewatch.adapters.store import Store
+from phasewatch.adapters.journal import sqlite
+from phasewatch.adapters.journal.sqlite import Store
 from tests.adapters.test_migration import killed_after
-Store.open(Path(sys.argv[1]), (journal_schema.STEPS[0], killed_after(int(sys.argv[2]))), 1 << 20, 0)
+Store.open(Path(sys.argv[1]), (sqlite.STEPS[0], killed_after(int(sys.argv[2]))), 1 << 20, 0)
 """
 
 

@@ -138,11 +138,11 @@ def test_whatever_the_disk_does_every_event_arrives_and_no_id_comes_twice(
 FULL = """
 import resource, sys
 from pathlib import Path
-from phasewatch.adapters.messages import Bounds
-from phasewatch.adapters.safe_journal import SafeJournal
+from phasewatch.adapters.journal.types import Bounds
+from phasewatch.adapters.journal.memory_fallback import FallbackJournal
 from tests.adapters.changes import LIST_TOPIC, SITE, change
 now = [0.0]
-safe = SafeJournal(Path(sys.argv[1]), SITE, LIST_TOPIC, Bounds(ballast_bytes=0), monotonic=lambda: now[0])
+safe = FallbackJournal(Path(sys.argv[1]), SITE, LIST_TOPIC, Bounds(ballast_bytes=0), monotonic=lambda: now[0])
 commit = lambda rev: safe.on(lambda journal: journal.commit([change("raised", rule="wiring", rev=rev)]))
 commit(1)
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
