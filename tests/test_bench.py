@@ -24,7 +24,7 @@ SMALLEST: dict[str, Callable[[], list[Figure]]] = {
     "pure": lambda: pure(rounds=1, readings=2),
     "meters": lambda: many_meters(2, windows=1, window_s=1.1, settle_s=0.1),
     "pages": lambda: open_pages(5, rounds=1, window_s=0.5, settle_s=0.1, interval_s=0.2),
-    "latency": lambda: latency(1, changes=2, settle_s=0.0),
+    "latency": lambda: latency(1, changes=4, settle_s=0.0),
     "journal": lambda: journal(rounds=1, events=20),
     "startup": lambda: startup(rounds=1),
     "bus_time": lambda: bus_time((2,), (115200,), (1.0,), round_s=0.05),
@@ -71,3 +71,18 @@ def test_an_unknown_measurement_is_refused_with_those_there_are(capsys: pytest.C
         bench.main(["speed"])
     assert end.value.code == 2
     assert "no such measurement: speed; there are poll" in capsys.readouterr().err
+
+
+def test_a_measurement_that_fails_is_named_and_costs_the_others_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> list[Figure]:
+        raise OSError("no broker")
+
+    monkeypatch.setitem(bench.BENCHES, "latency1", broken)
+    monkeypatch.setitem(bench.BENCHES, "pure", SMALLEST["pure"])
+    with pytest.raises(SystemExit, match="could not be measured: latency1"):
+        bench.main(["--json", "latency1", "pure"])
+    printed = capsys.readouterr()
+    assert {figure["bench"] for figure in json.loads(printed.out)["figures"]} == {"pure"}
+    assert "latency1: could not be measured: OSError('no broker')" in printed.err

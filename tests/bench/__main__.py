@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tests.bench.bus_time import bus_time
 from tests.bench.confusion import confusion
-from tests.bench.figure import Figure
+from tests.bench.figure import Figure, say
 from tests.bench.journal import journal
 from tests.bench.latency import latency
 from tests.bench.machine import machine
@@ -60,12 +60,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     chosen = dict.fromkeys(n for name in asked.names or BY_DEFAULT for n in GROUPS.get(name, (name,)))
     where = machine()
-    figures = [figure for name in chosen for figure in BENCHES[name]()]
+    figures, failed = [], []
+    for name in chosen:
+        try:
+            rows = BENCHES[name]()
+        except Exception as error:  # one measurement that cannot be made must not cost the others
+            say(f"{name}: could not be measured: {error!r}")
+            failed.append(name)
+        else:
+            figures += rows
+            for figure in rows:
+                say(" ".join(("  ", figure.what, *_cells(figure)[2:])))
     if asked.json:
         json.dump({"machine": where, "figures": [asdict(f) | {"met": f.met} for f in figures]}, sys.stdout, indent=1)
         print()
     else:
         show(where, figures, asked.markdown)
+    if failed:
+        raise SystemExit(f"could not be measured: {', '.join(failed)}")
 
 
 def show(where: dict[str, str], figures: Sequence[Figure], markdown: bool) -> None:

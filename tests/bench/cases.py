@@ -1,5 +1,6 @@
 """The states of a board that are measured, as words of simulated meters, and the sites that poll them."""
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,14 @@ def words(case: str, profile_id: str, wiring: Wiring = "three_phase") -> Words:
     story = parse_scenario((config_directory() / "scenarios" / "demo.yaml").read_text(encoding="utf-8"))
     step = next(step for step in story.steps if step.name == STEPS[case])
     return Meter(load_profile(profile_id), wiring).words(solve(story.feeder_at(step.at_s + step.ramp_s)))
+
+
+def with_float(shown: Words, profile_id: str, quantity: str, value: float) -> Words:
+    """Return words that show another value in a register of type f32, high word first."""
+    register = load_profile(profile_id).registers[quantity]
+    assert register.type == "f32"
+    high, low = struct.unpack(">HH", struct.pack(">f", value))
+    return shown | {register.address: high, register.address + 1: low}
 
 
 def blocks(plan: MeterPlan, shown: Words) -> dict[int, tuple[int, ...]]:
