@@ -4,28 +4,42 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check lint bench soak lock clean
+# Tests that are quick: the pure core and what is near it.
+FAST := tests/meters tests/electrical tests/rules tests/alerts tests/drawing tests/simulator/test_feeder.py
+# One process a core; a process that has finished takes tests from the others.
+PARALLEL ?= -n auto --dist worksteal
+
+.PHONY: help demo test test-fast check lint fix bench soak lock clean
 .DEFAULT_GOAL := test
 
-demo: $(READY)
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(READY)  ## simulated meters, a broker and the daemon on this machine for about 50 seconds
 	$(BIN)/phasewatch demo $(ARGS)
 
-test: $(READY)
-	$(BIN)/pytest $(ARGS)
+test: $(READY)  ## every test; ARGS goes to pytest
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
-check: lint test
+test-fast: $(READY)  ## the quick tests: meters, electrical, rules, alerts, drawing
+	$(BIN)/pytest $(PARALLEL) $(FAST) $(ARGS)
 
-lint: $(READY)
+check: lint test  ## lint and test
+
+fix: $(READY)  ## format the code and fix what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY)  ## formatting, ruff, types, directions of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)
+bench: $(READY)  ## measurements; ARGS names them
 	$(BIN)/python -m tests.bench $(ARGS)
 
-# The long form of the fault tests: about an hour and a half.
-soak: $(READY)
+soak: $(READY)  ## the long form of the fault tests: about an hour and a half
 	$(BIN)/python -m tests.faults.frames
 	$(BIN)/python -m tests.faults.storm
 	$(BIN)/python -m tests.faults.kills --rounds 200
@@ -48,9 +62,9 @@ $(READY): pyproject.toml requirements.lock
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header
 
-lock:  ## writes both lock files anew (needs uv): for development, and what a running daemon needs
+lock:  ## write both lock files (needs uv): for development, and what a running daemon needs
 	$(LOCK) --extra demo --extra dev -o requirements.lock
 	$(LOCK) -o requirements-run.lock
 
-clean:
+clean:  ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -32,6 +32,12 @@ def wait_until(condition: Callable[[], object], what: str = "the condition", tim
         time.sleep(0.01)
 
 
+def below_or_equal(topic: str, levels: str) -> bool:
+    """Return whether a topic ends with whole levels, or, where they end in `/`, goes on below them."""
+    topic, wanted = f"/{topic}", f"/{levels.strip('/')}"
+    return f"{wanted}/" in topic if levels.endswith("/") else topic.endswith(wanted)
+
+
 def mosquitto_program() -> str:
     """Return the path of mosquitto; without it skip, or fail where the broker is required."""
     found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -214,9 +220,9 @@ class Subscriber:
         found = judge(message.topic, bytes(message.payload)) if judge else None
         self.wrong += [found] if found else []
 
-    def payloads(self, topic_part: str) -> list[bytes]:
-        """Return the payloads of the topics that contain a text."""
-        return [seen.payload for seen in list(self.seen) if topic_part in seen.topic]
+    def payloads(self, levels: str) -> list[bytes]:
+        """Return the payloads of the topics that end with these levels; a trailing `/`: of all topics below them."""
+        return [seen.payload for seen in list(self.seen) if below_or_equal(seen.topic, levels)]
 
     def newest(self) -> dict[str, bytes]:
         """Return the newest payload of every topic."""

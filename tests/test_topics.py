@@ -13,6 +13,7 @@ from phasewatch.alerts.alert import Key
 from phasewatch.configuration.files import config_directory
 from phasewatch.contract.asyncapi import CHOICES, PARAMETERS, document, text
 from phasewatch.contract.topics import ALERT, AVAILABILITY, BASE, EVENT, PHASE_ALERT, TOPICS, Topic, kind_of
+from tests.broker import below_or_equal
 
 DOCUMENT = document()
 
@@ -87,3 +88,17 @@ class TestAsyncApi:
 
     def test_an_event_is_told_once_and_never_retained(self) -> None:
         assert not EVENT.retained
+
+
+@pytest.mark.parametrize(
+    ("topic", "levels", "expected"),
+    [
+        ("phasewatch/plant/alerts", "phasewatch/plant/alerts", True),
+        ("phasewatch/plant/alerts/main/phase_loss", "phasewatch/plant/alerts", False),
+        ("phasewatch/plant/alerts/main/phase_loss", "/alerts/main/phase_loss", True),
+        ("phasewatch/plant/events/main/phase_loss", "/events/", True),
+        ("phasewatch/plant/meters/incomer/availability", "plant/availability", False),
+    ],
+)
+def test_the_subscriber_of_the_tests_compares_whole_levels(topic: str, levels: str, expected: bool) -> None:
+    assert below_or_equal(topic, levels) is expected

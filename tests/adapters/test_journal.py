@@ -202,7 +202,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS)
 def test_seq_has_no_gap_order_is_kept_and_the_newest_state_wins(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, list[int]]]

@@ -105,7 +105,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(steps=STEPS)
 def test_whatever_the_disk_does_every_event_arrives_and_no_id_comes_twice(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]

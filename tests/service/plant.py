@@ -130,9 +130,9 @@ def running(loaded: LoadedSite, **keys: Any) -> Iterator[Running]:
         started.stop()
 
 
-def bodies(watching: Subscriber, topic_part: str) -> list[dict[str, Any]]:
-    """Return the JSON payloads of the topics that contain a text, in the order of arrival."""
-    return [json.loads(payload) for payload in watching.payloads(topic_part) if payload]
+def bodies(watching: Subscriber, levels: str) -> list[dict[str, Any]]:
+    """Return the JSON payloads of the topics that end with these levels, in the order of arrival."""
+    return [json.loads(payload) for payload in watching.payloads(levels) if payload]
 
 
 def transitions(watching: Subscriber) -> list[str]:
