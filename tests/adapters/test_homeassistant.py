@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.adapters.mqtt.homeassistant import BIRTH_TOPIC, BY_PHASE, PICTURE, RULE_NEEDS, discovery, essence
+from phasewatch.adapters.mqtt.homeassistant import BIRTH_TOPIC, PICTURE, discovery, essence
 from phasewatch.configuration.files import profile_ids
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.contract.schemas import schema
@@ -19,7 +19,7 @@ from phasewatch.contract.topics import DISCOVERY, kind_of
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.meters.quantities import CURRENTS, FREQUENCY, LN, UNITS
-from phasewatch.rules.catalogue import DAEMON_RULES, POINT_RULES
+from phasewatch.rules.catalogue import BY_PHASE, DAEMON_RULES, POINT_RULES
 from tests.rules.views import view
 from tests.service.site import bus, meter, site
 
@@ -198,13 +198,12 @@ def test_every_rule_that_can_judge_is_there_and_by_phase_where_it_is_kept_so() -
 
 def test_the_rules_kept_by_phase_are_those_that_judge_so() -> None:
     seen = view({**dict.fromkeys(LN, 150.0), FREQUENCY: 50.0, **dict.fromkeys(CURRENTS, 5.0)})
-    conditions = {name: entry.make(entry.settings()).judge(seen) for name, entry in POINT_RULES.items()}
+    conditions = {name: entry(entry.settings_model()).judge(seen) for name, entry in POINT_RULES.items()}
     assert {name for name, told in conditions.items() if any(one.phase for one in told)} == BY_PHASE
 
 
 def test_the_tables_name_what_there_is() -> None:
     assert PICTURE.keys() <= NUMBERS.keys()
-    assert RULE_NEEDS.keys() <= POINT_RULES.keys()
     assert components(one_point())["verdict"]["options"] == list(EXPLANATIONS)
 
 

@@ -1,8 +1,8 @@
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.lifecycle import Life, State
-from phasewatch.alerts.suppression import BY_VERDICT, HOLDS, ROOT, explains
+from phasewatch.alerts.suppression import explains
 from phasewatch.electrical.causes import EXPLANATIONS
-from phasewatch.rules.catalogue import METER_RULES, POINT_RULES
+from phasewatch.rules.catalogue import BY_VERDICT, HOLDS, METER_RULES, POINT_RULES, ROOT
 
 
 def test_every_verdict_of_a_fault_has_a_root() -> None:

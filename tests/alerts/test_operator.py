@@ -9,7 +9,7 @@ from phasewatch.alerts.alert import Key
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.operations import Answer, CommandError, parse
 from phasewatch.cli.alerts import lines
-from phasewatch.configuration.checks import BY_PHASE
+from phasewatch.rules.catalogue import BY_PHASE
 from tests.alerts.test_bus_watch import ALL_HEALTHY, THREE
 from tests.alerts.test_watch import HEALTHY, L2_LOST, LOW, Story, restarted, told
 from tests.timeline import START

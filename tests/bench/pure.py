@@ -112,7 +112,7 @@ def _figures(what: str, case: str, members: tuple[dict[str, Any], ...], rounds: 
 def _parts(bench: Bench) -> dict[str, Callable[[float], int]]:
     """Return what is timed: each takes a moment in seconds and returns nanoseconds."""
     watch, _ = build_watch(bench.loaded, "bench", {})
-    joint, rules = _joint(bench), [entry.make(entry.settings()) for entry in POINT_RULES.values()]
+    joint, rules = _joint(bench), [rule(rule.settings_model()) for rule in POINT_RULES.values()]
     supply, limits = supply_of(bench.loaded, "main"), bench.loaded.limits["en50160"]
     joined = _joined(bench, _joint(bench), 0.0)
     diagnosis = diagnose(joined.geometry, supply)

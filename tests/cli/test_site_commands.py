@@ -76,6 +76,16 @@ def test_check_answers_machines(tmp_path: Path) -> None:
     assert (point["point"], point["low_v"], point["high_v"], point["u2_percent"]) == ("main", 207.0, 253.0, 2.0)
 
 
+def test_check_shows_the_sites_own_limits(tmp_path: Path) -> None:
+    own = "rules: {voltage_deviation: {lower_percent: -5, upper_percent: 5}, voltage_unbalance: {limit_percent: 3}}\n"
+    file = put_site(tmp_path, SITE.format(url=NOWHERE, meter=", point: main") + own)
+    (point,) = phasewatch("check", "--config", file, "--json").json()["points"]
+    assert (point["low_v"], point["high_v"], point["u2_percent"]) == (218.5, 241.5, 3.0)
+    deviation = next(limit for limit in point["in_force"] if limit["rule"] == "voltage_deviation")
+    assert (deviation["low"], deviation["high"], deviation["unit"], deviation["own"]) == (218.5, 241.5, "V", True)
+    assert "218.5" in phasewatch("check", "--config", file).out
+
+
 def test_no_name_is_cut_from_the_tables(tmp_path: Path) -> None:
     text = SITE.format(url=NOWHERE, meter="").replace("incomer", "a-meter-with-quite-a-long-name")
     answer = phasewatch("check", "--config", put_site(tmp_path, text))

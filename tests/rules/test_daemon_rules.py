@@ -8,18 +8,18 @@ from phasewatch.rules.delivery_rejected import DeliveryRejected
 from phasewatch.rules.delivery_rejected import Settings as RejectedSettings
 from phasewatch.rules.outbox_overflow import OutboxOverflow
 from phasewatch.rules.outbox_overflow import Settings as OverflowSettings
-from phasewatch.rules.rule import Condition, DaemonRule, Health
+from phasewatch.rules.rule import Condition, Health, RuleOf
 from phasewatch.rules.storage_degraded import Settings as StorageSettings
 from phasewatch.rules.storage_degraded import StorageDegraded
 from tests.rules.views import MARKS, one_of
 
 
-def letters(rule: DaemonRule, *healths: Health) -> str:
+def letters(rule: RuleOf[Health], *healths: Health) -> str:
     """Return one letter a judgement, for an alert that does not stand."""
     return "".join(MARKS[one_of(rule.judge(health)).truth(False)] for health in healths)
 
 
-def last(rule: DaemonRule, *healths: Health) -> Condition:
+def last(rule: RuleOf[Health], *healths: Health) -> Condition:
     return [one_of(rule.judge(health)) for health in healths][-1]
 
 

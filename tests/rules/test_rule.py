@@ -43,7 +43,7 @@ def test_a_rule_is_called_what_its_file_is_called(name: str) -> None:
 @pytest.mark.parametrize("name", POINT_RULES)
 def test_a_rule_says_unknown_or_nothing_of_an_empty_reading(name: str) -> None:
     entry = POINT_RULES[name]
-    rule = entry.make(entry.settings())
+    rule = entry(entry.settings_model())
     assert rule.name == name
     assert all(
         condition.truth(active) is Truth.UNKNOWN for active in (True, False) for condition in rule.judge(view({}))
@@ -53,7 +53,7 @@ def test_a_rule_says_unknown_or_nothing_of_an_empty_reading(name: str) -> None:
 @pytest.mark.parametrize("name", POINT_RULES)
 def test_a_healthy_point_breaks_no_rule(name: str) -> None:
     entry = POINT_RULES[name]
-    conditions = entry.make(entry.settings()).judge(view(dict.fromkeys(LN, 230.0)))
+    conditions = entry(entry.settings_model()).judge(view(dict.fromkeys(LN, 230.0)))
     assert not any(condition.breached for condition in conditions)
 
 

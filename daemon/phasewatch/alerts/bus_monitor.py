@@ -13,12 +13,12 @@ from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.evaluation import RuleBinding, judge
 from phasewatch.alerts.event import Event, PointText, Scene, Transition
 from phasewatch.alerts.lifecycle import Delays
-from phasewatch.alerts.suppression import HOLDS
 from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
 from phasewatch.meters.reading import Reading
+from phasewatch.rules.catalogue import HOLDS
 from phasewatch.rules.meter_offline import MeterOffline
-from phasewatch.rules.rule import BusLoad, BusRule, MeterRule, Poll, RuleOf, RuleSettings, Seen
+from phasewatch.rules.rule import BusLoad, Poll, RuleOf, RuleSettings, Seen
 
 VOID_AFTER_S: Final = 3600.0
 """A dead meter is probed ever more rarely: the time between two failures is still time without an answer."""
@@ -35,7 +35,7 @@ class MeterConfig:
     name: str
     point: str
     interval_s: float
-    rules: Sequence[MeterRule]
+    rules: Sequence[RuleOf[Poll]]
     window_s: float | None = None
     """Averaging window; None: not stated."""
 
@@ -49,7 +49,12 @@ class BusMonitor:
     """One bus with its rules and those of its meters."""
 
     def __init__(
-        self, name: str, meters: Sequence[MeterConfig], rules: Sequence[BusRule], desk: AlertEngine, messages: Messages
+        self,
+        name: str,
+        meters: Sequence[MeterConfig],
+        rules: Sequence[RuleOf[BusLoad]],
+        desk: AlertEngine,
+        messages: Messages,
     ) -> None:
         self.name, self.meters = name, tuple(meters)
         self._desk, self._messages = desk, messages

@@ -11,7 +11,7 @@ from phasewatch.alerts.evaluation import judge
 from phasewatch.alerts.event import Event, PointText, Scene, Transition
 from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
-from phasewatch.rules.rule import DaemonRule, Health
+from phasewatch.rules.rule import Health, RuleOf
 
 DAEMON: Final = "_daemon"
 """Subject of the alerts of the daemon itself: no point or meter can have such a name."""
@@ -23,7 +23,7 @@ TEST: Final = "test"
 class DaemonMonitor:
     """The daemon with its rules."""
 
-    def __init__(self, rules: Sequence[DaemonRule], desk: AlertEngine, messages: Messages) -> None:
+    def __init__(self, rules: Sequence[RuleOf[Health]], desk: AlertEngine, messages: Messages) -> None:
         self._desk, self._messages = desk, messages
         self._posts = posts(rules, DAEMON)
 

@@ -12,8 +12,9 @@ from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.event import EXPLAINED, Event, Origin, Scene, Transition, event, occurrence
 from phasewatch.alerts.lifecycle import Delays, Life, State, step
 from phasewatch.alerts.snapshot import numbers, restored, resume
-from phasewatch.alerts.suppression import BY_VERDICT, ROOT, Holder, still_suppressed, wait
+from phasewatch.alerts.suppression import Holder, still_suppressed, wait
 from phasewatch.electrical.severity import Severity
+from phasewatch.rules.catalogue import BY_VERDICT, ROOT
 from phasewatch.rules.meter_offline import MeterOffline
 from phasewatch.rules.rule import Condition, Truth
 

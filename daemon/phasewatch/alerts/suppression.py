@@ -10,10 +10,8 @@ from typing import Final, NamedTuple
 
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.lifecycle import Delays, State
-from phasewatch.rules import earth_displacement, neutral_displacement, phase_loss
-from phasewatch.rules.catalogue import POINT_RULES
+from phasewatch.rules.catalogue import BY_VERDICT, HOLDS
 from phasewatch.rules.rule import Condition
-from phasewatch.rules.wiring import CODES as WIRING_CODES
 
 AGAIN_S: Final = 60.0
 """An alert that was suppressed more than once is told as free only after this long: its cause may come and go."""
@@ -63,46 +61,9 @@ def _beyond(condition: Condition) -> float:
     return 0.0 if condition.value is None or condition.limit is None else abs(condition.value - condition.limit)
 
 
-_EVERY_VOLTAGE_RULE: Final = frozenset(POINT_RULES) - {"frequency_deviation"}
-"""All rules of a point but that of the frequency judge voltages."""
-
-HOLDS: Final[dict[str, frozenset[str]]] = {
-    "interruption": frozenset(POINT_RULES) - {"interruption"},  # a dead supply has no frequency
-    "wiring": _EVERY_VOLTAGE_RULE - {"wiring", "interruption"},
-    "phase_loss": _EVERY_VOLTAGE_RULE - {"phase_loss", "interruption", "wiring"},
-    "neutral_displacement": frozenset(
-        (
-            "neutral_earth_voltage",
-            "earth_displacement",
-            "voltage_deviation",
-            "voltage_dip",
-            "voltage_swell",
-            "neutral_impedance",
-        )
-    ),
-    "earth_displacement": frozenset(("neutral_earth_voltage",)),
-    "meter_offline": frozenset(("frozen_readings",)),
-}
-"""Root rule -> the rules it explains."""
-
-BY_VERDICT: Final = frozenset(("wiring", "phase_loss", "neutral_displacement", "earth_displacement"))
-"""Rules that breach only when the verdict is theirs: two of them never do at once."""
-
 LOW: Final = frozenset(("voltage_dip",))
 HIGH: Final = frozenset(("voltage_swell",))
 _NOTHING: Final[frozenset[str]] = frozenset()
-
-ROOT: Final[dict[str, str]] = {
-    "interruption": "interruption",
-    **dict.fromkeys(WIRING_CODES, "wiring"),
-    **dict.fromkeys(phase_loss.CODES, "phase_loss"),
-    **dict.fromkeys(neutral_displacement.CODES, "neutral_displacement"),
-    **dict.fromkeys(earth_displacement.CODES, "earth_displacement"),
-    "supply_unbalance": "voltage_unbalance",
-    "neutral_earth_harmonics": "neutral_earth_voltage",
-    **dict.fromkeys(("overvoltage", "undervoltage", "single_phase_overload"), "voltage_deviation"),
-}
-"""Verdict code -> the rule that raises it."""
 
 
 def explains(root: Alert) -> frozenset[str]:

@@ -4,10 +4,10 @@ from typing import Any, Final, NamedTuple
 
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.event import EXPLAINED, PointText, Transition, stamp
-from phasewatch.alerts.suppression import ROOT
 from phasewatch.electrical.diagnosis import Diagnosis
 from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.meters.quantities import phase_name
+from phasewatch.rules.catalogue import ROOT
 
 _DECIMALS: Final = {"Hz": 2, "s": 0, "ohm": 3}
 """Decimals of a number in a sentence, by unit; 1 for the others."""

@@ -18,10 +18,23 @@ from phasewatch.cli.errors import problem_found, say
 from phasewatch.commissioning.one_poll import poll_site, reach_broker
 from phasewatch.commissioning.progress import long_work
 from phasewatch.configuration.site import LoadedSite, load_site
-from phasewatch.electrical.limits import Band
 from phasewatch.meters.sunspec import USUAL_ADDRESS
-from phasewatch.service.build import MeterPlan, load_percent, meter_plan, overloads, point_names, poll_ms, supply_of
+from phasewatch.rules.rule import Limit
+from phasewatch.rules.voltage_deviation import VoltageDeviation
+from phasewatch.rules.voltage_unbalance import U2, VoltageUnbalance
+from phasewatch.service.build import (
+    MeterPlan,
+    limits_in_force,
+    load_percent,
+    meter_plan,
+    overloads,
+    point_names,
+    poll_ms,
+    supply_of,
+)
 from phasewatch.settings import BusSettings, MqttSettings, WebSettings, is_no_file, is_there
+
+NO_LIMIT: Final = Limit(None, None, "")
 
 HANDED_OVER: Final = Path("/run/credentials")
 """systemd hands over what is in there to the service alone."""
@@ -120,19 +133,21 @@ def _meter(bus: BusSettings, plan: MeterPlan) -> dict[str, Any]:
 
 
 def _limits(loaded: LoadedSite, point: str) -> dict[str, Any]:
-    supply, limits = supply_of(loaded, point), loaded.limits[loaded.site.supply_of(point).limits]
-    band = Band(lower_percent=supply.low_percent, upper_percent=supply.high_percent, source=limits.standard)
-    low, high = band.bounds(supply.nominal_v)
-    other_measure = any(limit.measure != "u2" for limit in limits.voltage_unbalance[:1])
+    """Return what the rules of a point judge by; None: no such limit in force."""
+    supply, preset = supply_of(loaded, point), loaded.limits[loaded.site.supply_of(point).limits]
+    found = list(limits_in_force(loaded, point))
+    band = next((limit for rule, limit in found if rule == VoltageDeviation.name), NO_LIMIT)
+    u2 = next((limit for rule, limit in found if rule == VoltageUnbalance.name and limit.detail == U2), NO_LIMIT)
     return {
         "point": point,
         "nominal_v": supply.nominal_v,
         "system": supply.system,
-        "limits": limits.standard,
-        "low_v": low,
-        "high_v": high,
-        "u2_percent": None if other_measure else supply.u2_limit_percent,
+        "limits": preset.standard,
+        "low_v": band.low,
+        "high_v": band.high,
+        "u2_percent": u2.high,
         "resolution_v": round(supply.resolution_v, 2),
+        "in_force": [{"rule": rule, **limit._asdict()} for rule, limit in found],
     }
 
 
@@ -170,7 +185,7 @@ def _show(loaded: LoadedSite, buses: list[dict[str, Any]]) -> None:
     point_name = Column("point", overflow="fold")
     table = Table(point_name, "nominal V", "system", "limits", "low V", "high V", "u2 %", "resolves V", title="Limits")
     for point in point_names(loaded):
-        table.add_row(*map(_text, _limits(loaded, point).values()))
+        table.add_row(*map(_text, list(_limits(loaded, point).values())[:8]))
     console.print(table)
 
 

@@ -7,20 +7,15 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_ISREG
-from typing import Final
 from urllib.parse import urlsplit
 
 from phasewatch.meters.endpoint import Endpoint
 from phasewatch.meters.measuring_point import Member, translation
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import LN, LPE, NPE, PHASES
-from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES, POINT_RULES
+from phasewatch.rules.catalogue import BUS_RULES, BY_PHASE, DAEMON_RULES, METER_RULES, POINT_RULES
 from phasewatch.rules.user_rules import own_rules
-from phasewatch.rules.voltage_deviation import VoltageDeviation
 from phasewatch.settings import MeterSettings, MqttSettings, Site
-
-BY_PHASE: Final = (VoltageDeviation.name,)
-"""Rules with an alert for each phase."""
 
 
 def problems(site: Site) -> list[str]:
@@ -102,7 +97,7 @@ def _paths(site: Site) -> Iterator[str]:
         point = meter.point_name
         own = [*own_rules(site.rules), *(own_rules(site.points[point].rules) if point in site.points else ())]
         yield from (f"{point}/{rule}" for rule in (*POINT_RULES, *own) if rule not in BY_PHASE)
-        yield from (f"{point}/{rule}/{phase}" for rule in BY_PHASE for phase in PHASES)
+        yield from (f"{point}/{rule}/{phase}" for rule in sorted(BY_PHASE) for phase in PHASES)
         yield from (f"{meter.name}/{rule}" for rule in METER_RULES)
 
 

@@ -12,7 +12,9 @@ from phasewatch.configuration.errors import ConfigurationError, validation_lines
 from phasewatch.configuration.files import YamlError, load_limits, load_messages, load_profile, read_yaml
 from phasewatch.electrical.explanation import Messages
 from phasewatch.electrical.limits import Limits
+from phasewatch.meters.measuring_point import Member, translation
 from phasewatch.meters.profile import Profile
+from phasewatch.meters.quantities import UNITS
 from phasewatch.settings import FOLDER, MeterSettings, Site, warnings
 
 
@@ -32,6 +34,18 @@ class LoadedSite:
     def profile_of(self, meter: MeterSettings) -> Profile:
         """Return the profile of a meter."""
         return self.profiles[meter.profile]
+
+    def sources_of(self, point: str) -> dict[str, list[str]]:
+        """Return quantity of a point -> the meters that read it, in the order of the vocabulary."""
+        found: dict[str, list[str]] = {}
+        for _, meter in self.site.meters():
+            if meter.point_name != point:
+                continue
+            table = translation(Member(meter.name, meter.wiring, meter.phases))
+            read = [name for name in self.profile_of(meter).registers if name in table and name not in meter.ignore]
+            for quantity in dict.fromkeys(table[name][0] for name in read):
+                found.setdefault(quantity, []).append(meter.name)
+        return {quantity: found[quantity] for quantity in UNITS if quantity in found}
 
     def unit_id_of(self, meter: MeterSettings) -> int:
         """Return the unit id of a meter: its own, or its profile's for this sort of bus."""

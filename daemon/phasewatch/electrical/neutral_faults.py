@@ -4,6 +4,7 @@ from typing import Final
 
 from phasewatch.electrical.geometry import angle_deg
 from phasewatch.electrical.per_unit import CORNER_KAPPA, Look, Match, near
+from phasewatch.electrical.supply import Supply
 
 OPEN_NEUTRAL: Final = 0.30
 NOTABLE_NEUTRAL: Final = 0.05
@@ -14,6 +15,22 @@ DRIFT: Final = 0.15
 """Earth shift per unit of nominal that is news on an isolated supply."""
 RISEN: Final = 1.07
 """Per unit of nominal: without L-L, a phase this high beside a low one says that N moved."""
+
+
+def neutral_limit_v(supply: Supply) -> float:
+    """Return the shift of N, V, up to which it is ordinary load."""
+    return NOTABLE_NEUTRAL * supply.nominal_v
+
+
+def earth_limit_v(supply: Supply) -> float:
+    """Return the shift of PE, V, up to which it is none: noise, and on IT what its capacitances make."""
+    drift_v = DRIFT * supply.nominal_v if supply.system == "IT" else 0.0
+    return max(supply.displacement_floor_v, drift_v)
+
+
+def direct_earth_limit_v(supply: Supply) -> float:
+    """Return the same for a direct N-PE reading alone, whose harmonics nothing else tells."""
+    return max(25.0 * supply.nominal_v / 230.0, 2.0 * supply.displacement_floor_v)
 
 
 def _intact(look: Look) -> bool:
@@ -76,10 +93,8 @@ def earth_moved(look: Look) -> Match | None:
     if apart_v is None:
         return _earth_moved_unseen(look)
     earth_v = abs(picture.earth) if picture.earth is not None else apart_v
-    if apart_v <= supply.displacement_floor_v or earth_v <= max(supply.displacement_floor_v, 2.0 * _n_v(look)):
+    if apart_v <= supply.displacement_floor_v or earth_v <= max(earth_limit_v(supply), 2.0 * _n_v(look)):
         return None
-    if supply.system == "IT" and earth_v <= DRIFT * supply.nominal_v:
-        return None  # an isolated supply's earth floats where its capacitances leave it
     toward = _toward(angle_deg(picture.earth), 30.0) if apart_v > supply.direction_floor_v else ()
     if earth_v > 0.9 * supply.nominal_v and toward and look.e is not None and look.e[toward[0]] < 0.2:
         return Match("earth_fault_solid", toward)
@@ -91,8 +106,8 @@ def _earth_moved_unseen(look: Look) -> Match | None:
     direct_v = look.picture.neutral_earth_measured_v
     if direct_v is None or look.n is None or look.supply.system == "IT":
         return None
-    floor_v = max(25.0 * look.supply.nominal_v / 230.0, 2.0 * _n_v(look), 2.0 * look.supply.displacement_floor_v)
-    return Match("earth_displaced") if direct_v > floor_v else None
+    limit_v = max(direct_earth_limit_v(look.supply), 2.0 * _n_v(look))
+    return Match("earth_displaced") if direct_v > limit_v else None
 
 
 def _n_v(look: Look) -> float:

@@ -14,9 +14,9 @@ from phasewatch.meters.measuring_point import Contradiction
 from phasewatch.meters.quantities import UNITS
 from phasewatch.report.content import Material, Payload, number
 from phasewatch.report.html import decimals, facts, heading, label, listing, paragraph, section, table
-from phasewatch.report.limits import BUILT_IN, OWN, LimitInForce, circles, limits_in_force
 from phasewatch.rules import wiring
-from phasewatch.service.build import point_names, supply_of
+from phasewatch.rules.rule import Limit
+from phasewatch.service.build import circles, limits_in_force, point_names, supply_of
 
 
 def judged(payload: Payload) -> Mapping[str, float]:
@@ -183,15 +183,15 @@ def _limits(material: Material, name: str) -> Iterator[Markup]:
         )
     )
     heads = (words["rule"], words["lowest"], words["highest"], words["source"])
-    rows = [_limit_row(material, limit) for limit in limits_in_force(material.loaded, name)]
+    rows = [_limit_row(material, rule, limit) for rule, limit in limits_in_force(material.loaded, name)]
     yield table(heads, rows) if rows else paragraph(words["no_limits"])
 
 
-def _limit_row(material: Material, limit: LimitInForce) -> Sequence[str]:
-    title = material.messages["titles"].get(limit.rule, limit.rule)
+def _limit_row(material: Material, rule: str, limit: Limit) -> Sequence[str]:
+    title = material.messages["titles"].get(rule, rule)
     low, high = (
         "-" if bound is None else f"{bound:.2f}".rstrip("0").rstrip(".") + f" {limit.unit}"
         for bound in (limit.low, limit.high)
     )
-    origins = {OWN: material.words["source_own"], BUILT_IN: material.words["source_built_in"]}
-    return f"{title} {limit.detail}".strip(), low, high, origins.get(limit.source, limit.source)
+    origin = material.words["source_own"] if limit.own else limit.source or material.words["source_built_in"]
+    return f"{title} {limit.detail}".strip(), low, high, origin

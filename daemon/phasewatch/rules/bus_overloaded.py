@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from phasewatch.rules.rule import UNKNOWN, BusLoad, Condition, RuleSettings
+from phasewatch.rules.rule import UNKNOWN, BusLoad, BusRule, Condition, RuleSettings
 
 WINDOW_S: Final = 60.0
 WINDOW_INTERVALS: Final = 3.0
@@ -25,13 +25,15 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=2, ge=1)
 
 
-class BusOverloaded:
+class BusOverloaded(BusRule[Settings]):
     """Remembers what the poller of one bus had counted a window ago."""
 
     name: ClassVar = "bus_overloaded"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 10
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._past: deque[BusLoad] = deque()
 
     def judge(self, load: BusLoad) -> Iterator[Condition]:

@@ -1,82 +1,52 @@
-"""Every rule there is, by the name that site files, topics and documents use."""
+"""Every rule there is, by the name that site files, topics and documents use: one module of this package each."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Final
 
-from phasewatch.rules import (
-    bus_overloaded,
-    clock_unsynchronised,
-    delivery_rejected,
-    earth_displacement,
-    frequency_deviation,
-    frozen_readings,
-    interruption,
-    meter_offline,
-    neutral_displacement,
-    neutral_earth_voltage,
-    neutral_impedance,
-    outbox_overflow,
-    phase_loss,
-    storage_degraded,
-    voltage_deviation,
-    voltage_dip,
-    voltage_swell,
-    voltage_unbalance,
-    wiring,
-)
-from phasewatch.rules.rule import BusRule, DaemonRule, MeterRule, Rule, RuleSettings
+from phasewatch import rules
+from phasewatch.rules.rule import BuiltIn, BusRule, DaemonRule, MeterRule, PointRule, RuleSettings
 
-Made = TypeVar("Made")
+_ABOUT_RULES: Final = frozenset(("catalogue", "user_rules"))
+"""Modules that import this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[Made]):
-    """A rule's settings, and how it is made from them for one subject."""
+def _built_in() -> Iterator[type[BuiltIn[Any]]]:
+    for found in iter_modules(rules.__path__):
+        if found.name in _ABOUT_RULES:
+            continue
+        module = import_module(f"{rules.__name__}.{found.name}")
+        for thing in vars(module).values():
+            if isinstance(thing, type) and issubclass(thing, BuiltIn) and getattr(thing, "name", None) == found.name:
+                yield thing
 
-    settings: type[RuleSettings]
-    make: Callable[[Any], Made]
+
+_BUILT_IN: Final = tuple(sorted(_built_in(), key=lambda rule: rule.rank))
 
 
-POINT_RULES: Final[dict[str, Entry[Rule]]] = {
-    "interruption": Entry(interruption.Settings, interruption.Interruption),
-    "wiring": Entry(wiring.Settings, wiring.Wiring),
-    "phase_loss": Entry(phase_loss.Settings, phase_loss.PhaseLoss),
-    "neutral_displacement": Entry(neutral_displacement.Settings, neutral_displacement.NeutralDisplacement),
-    "earth_displacement": Entry(earth_displacement.Settings, earth_displacement.EarthDisplacement),
-    "voltage_unbalance": Entry(voltage_unbalance.Settings, voltage_unbalance.VoltageUnbalance),
-    "neutral_earth_voltage": Entry(neutral_earth_voltage.Settings, neutral_earth_voltage.NeutralEarthVoltage),
-    "voltage_deviation": Entry(voltage_deviation.Settings, voltage_deviation.VoltageDeviation),
-    "voltage_dip": Entry(voltage_dip.Settings, voltage_dip.VoltageDip),
-    "voltage_swell": Entry(voltage_swell.Settings, voltage_swell.VoltageSwell),
-    "frequency_deviation": Entry(frequency_deviation.Settings, frequency_deviation.FrequencyDeviation),
-    "neutral_impedance": Entry(neutral_impedance.Settings, neutral_impedance.NeutralImpedance),
-}
-"""Rules of a point; a rule that explains others stands before them."""
+POINT_RULES: Final = {rule.name: rule for rule in _BUILT_IN if issubclass(rule, PointRule)}
+"""Rules of a point; a rule that explains others is before them."""
+METER_RULES: Final = {rule.name: rule for rule in _BUILT_IN if issubclass(rule, MeterRule)}
+BUS_RULES: Final = {rule.name: rule for rule in _BUILT_IN if issubclass(rule, BusRule)}
+DAEMON_RULES: Final = {rule.name: rule for rule in _BUILT_IN if issubclass(rule, DaemonRule)}
 
-METER_RULES: Final[dict[str, Entry[MeterRule]]] = {
-    "meter_offline": Entry(meter_offline.Settings, meter_offline.MeterOffline),
-    "frozen_readings": Entry(frozen_readings.Settings, frozen_readings.FrozenReadings),
-}
-"""Rules of a meter, in the same order."""
+_EVERY: Final[dict[str, type[BuiltIn[Any]]]] = {**POINT_RULES, **METER_RULES, **BUS_RULES, **DAEMON_RULES}
 
-BUS_RULES: Final[dict[str, Entry[BusRule]]] = {
-    "bus_overloaded": Entry(bus_overloaded.Settings, bus_overloaded.BusOverloaded),
-}
-"""Rules of a bus."""
-
-DAEMON_RULES: Final[dict[str, Entry[DaemonRule]]] = {
-    "storage_degraded": Entry(storage_degraded.Settings, storage_degraded.StorageDegraded),
-    "outbox_overflow": Entry(outbox_overflow.Settings, outbox_overflow.OutboxOverflow),
-    "delivery_rejected": Entry(delivery_rejected.Settings, delivery_rejected.DeliveryRejected),
-    "clock_unsynchronised": Entry(clock_unsynchronised.Settings, clock_unsynchronised.ClockUnsynchronised),
-}
-"""Rules of the daemon itself."""
-
-RULES: Final[dict[str, type[RuleSettings]]] = {
-    **{name: entry.settings for name, entry in POINT_RULES.items()},
-    **{name: entry.settings for name, entry in METER_RULES.items()},
-    **{name: entry.settings for name, entry in BUS_RULES.items()},
-    **{name: entry.settings for name, entry in DAEMON_RULES.items()},
-}
+RULES: Final[dict[str, type[RuleSettings]]] = {name: rule.settings_model for name, rule in _EVERY.items()}
 """Every rule with its settings."""
+BY_PHASE: Final = frozenset(name for name, rule in _EVERY.items() if rule.by_phase)
+"""Rules with an alert for each phase."""
+BY_VERDICT: Final = frozenset(name for name, rule in _EVERY.items() if rule.by_verdict)
+"""Rules that breach only when the verdict is theirs: two of them never do at once."""
+ROOT: Final = {code: name for name, rule in _EVERY.items() for code in rule.root_of}
+"""Verdict code -> the rule that raises it."""
+
+
+def _held(rule: type[BuiltIn[Any]], others: Iterable[type[BuiltIn[Any]]]) -> frozenset[str]:
+    behind = (other for other in others if other.rank > rule.rank)
+    return rule.holds | {other.name for other in behind if other.judges in rule.holds_judging}
+
+
+HOLDS: Final = {name: held for name, rule in _EVERY.items() if (held := _held(rule, POINT_RULES.values()))}
+"""Root rule -> the rules that its alert explains."""

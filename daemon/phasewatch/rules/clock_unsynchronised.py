@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from phasewatch.rules.rule import UNKNOWN, Condition, Health, RuleSettings
+from phasewatch.rules.rule import UNKNOWN, Condition, DaemonRule, Health, RuleSettings
 
 
 class Settings(RuleSettings):
@@ -16,13 +16,12 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=1, ge=1)
 
 
-class ClockUnsynchronised:
+class ClockUnsynchronised(DaemonRule[Settings]):
     """Judges what the kernel says of its clock."""
 
     name: ClassVar = "clock_unsynchronised"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 40
 
     def judge(self, health: Health) -> Iterator[Condition]:
         """Yield the one condition of the clock; unknown where nothing here can tell."""

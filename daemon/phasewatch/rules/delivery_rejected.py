@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from phasewatch.rules.rule import Condition, Health, RuleSettings
+from phasewatch.rules.rule import Condition, DaemonRule, Health, RuleSettings
 
 RECENT_S: Final = 600.0
 """How long a message that was given up counts as refused."""
@@ -19,13 +19,15 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=1, ge=1)
 
 
-class DeliveryRejected:
+class DeliveryRejected(DaemonRule[Settings]):
     """Remembers how many messages had been given up."""
 
     name: ClassVar = "delivery_rejected"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 30
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._before: int | None = None
         self._given_up_s = float("-inf")
 

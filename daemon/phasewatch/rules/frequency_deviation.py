@@ -12,7 +12,7 @@ from pydantic import Field
 from phasewatch.electrical.limits import Band
 from phasewatch.electrical.severity import Bands, band
 from phasewatch.meters.quantities import FREQUENCY
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View, allowed_band
+from phasewatch.rules.rule import UNKNOWN, Allowed, Condition, Limit, PointRule, RuleSettings, View, allowed_band
 
 ONE_PERCENT: Final = Band(lower_percent=-1, upper_percent=1, source="EN 50160")
 RISE_PERCENT: Final[Bands] = ((4.0, "critical"), (2.0, "high"), (1.0, "medium"))
@@ -30,13 +30,14 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=3, ge=1)
 
 
-class FrequencyDeviation:
+class FrequencyDeviation(PointRule[Settings]):
     """Judges the frequency as the meter gives it."""
 
     name: ClassVar = "frequency_deviation"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 110
+    judges: ClassVar = "frequency"
+    needs: ClassVar = (frozenset((FREQUENCY,)),)
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point; unknown where no frequency is read, as on a dead supply."""
@@ -45,8 +46,8 @@ class FrequencyDeviation:
             yield UNKNOWN
             return
         nominal_hz = view.diagnosis.supply.frequency_hz
-        allowed, source = self._band(view)
-        low_hz, high_hz = allowed.bounds(nominal_hz)
+        allowed = self._allowed(view)
+        low_hz, high_hz = allowed.band.bounds(nominal_hz)
         lower, upper = -inf if low_hz is None else low_hz, inf if high_hz is None else high_hz
         margin_hz = min(self.settings.hysteresis_percent / 100.0 * nominal_hz, (upper - lower) / 4.0)
         high = value_hz - upper > lower - value_hz
@@ -60,10 +61,13 @@ class FrequencyDeviation:
             clear_limit=upper - margin_hz if high else lower + margin_hz,
             unit="Hz",
             severity=self.settings.severity or severity,
-            source=source,
+            source=allowed.source,
         )
 
-    def _band(self, view: View) -> tuple[Band, str | None]:
-        """Return what is allowed, and the standard behind it; own settings have none."""
+    def limits(self, view: View) -> tuple[Limit, ...]:
+        """Return the band of the frequency."""
+        return (self._allowed(view).limit(view.diagnosis.supply.frequency_hz, "Hz"),)
+
+    def _allowed(self, view: View) -> Allowed:
         preset = next(iter(view.limits.frequency_deviation), None)
         return allowed_band(preset, ONE_PERCENT, self.settings.lower_percent, self.settings.upper_percent)

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from phasewatch.meters.quantities import LN, VOLTAGES
-from phasewatch.rules.rule import UNKNOWN, Condition, Poll, RuleSettings
+from phasewatch.rules.rule import UNKNOWN, Condition, MeterRule, Poll, RuleSettings
 
 REPEATS: Final = 3
 """Least equal readings in a row after the first, however long they took."""
@@ -30,13 +30,15 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=1, ge=1)
 
 
-class FrozenReadings:
+class FrozenReadings(MeterRule[Settings]):
     """Remembers the last voltages of one meter."""
 
     name: ClassVar = "frozen_readings"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 20
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._last: dict[str, float] = {}
         self._last_s = self._same_s = 0.0
         self._repeats = 0

@@ -4,11 +4,23 @@ Source: IEC 61000-4-30 (polyphase interruption; hysteresis 2 %).
 """
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import Field
 
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View, live_phases
+from phasewatch.rules.rule import (
+    UNKNOWN,
+    Condition,
+    Limit,
+    PointRule,
+    RuleSettings,
+    Share,
+    View,
+    live_phases,
+    share_in_force,
+)
+
+LIMIT_PERCENT: Final = 5.0
 
 
 class Settings(RuleSettings):
@@ -21,13 +33,14 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=1, ge=1)
 
 
-class Interruption:
+class Interruption(PointRule[Settings]):
     """Judges the highest phase."""
 
     name: ClassVar = "interruption"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 10
+    root_of: ClassVar = frozenset(("interruption",))
+    holds_judging: ClassVar = frozenset(("voltage", "frequency"))
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point; what never was live is not interrupted."""
@@ -39,10 +52,9 @@ class Interruption:
         if not known:
             yield UNKNOWN
             return
-        preset = view.limits.interruption
-        percent = self.settings.limit_percent or (preset.percent if preset is not None else 5.0)
         nominal_v = view.diagnosis.supply.nominal_v
-        limit_v = percent / 100.0 * nominal_v
+        limit = self._share(view)
+        limit_v = limit.percent / 100.0 * nominal_v
         clear_v = limit_v + self.settings.hysteresis_percent / 100.0 * nominal_v
         highest_v, complete = max(known), len(known) == len(phases)
         gone = highest_v < limit_v and not _carried_elsewhere(view, limit_v)
@@ -56,8 +68,15 @@ class Interruption:
             clear_limit=clear_v,
             unit="V",
             severity=self.settings.severity or "high",
-            source=preset.source if preset is not None and self.settings.limit_percent is None else None,
+            source=limit.source,
         )
+
+    def limits(self, view: View) -> tuple[Limit, ...]:
+        """Return the lowest voltage that is none."""
+        return (self._share(view).below(view.diagnosis.supply.nominal_v),)
+
+    def _share(self, view: View) -> Share:
+        return share_in_force(self.settings.limit_percent, view.limits.interruption, LIMIT_PERCENT)
 
 
 def _carried_elsewhere(view: View, limit_v: float) -> bool:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from phasewatch.rules.rule import Condition, Poll, RuleSettings
+from phasewatch.rules.rule import Condition, MeterRule, Poll, RuleSettings
 
 
 class Settings(RuleSettings):
@@ -16,13 +16,13 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=3, ge=1)
 
 
-class MeterOffline:
+class MeterOffline(MeterRule[Settings]):
     """Judges the outcome of each poll of one meter."""
 
     name: ClassVar = "meter_offline"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 10
+    holds: ClassVar = frozenset(("frozen_readings",))
 
     def judge(self, poll: Poll) -> Iterator[Condition]:
         """Yield the one condition of the meter; critical where its whole bus is silent."""

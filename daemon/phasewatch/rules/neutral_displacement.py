@@ -5,8 +5,8 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from phasewatch.electrical.neutral_faults import LOOSE_KAPPA, NOTABLE_NEUTRAL
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View, margin_v
+from phasewatch.electrical.neutral_faults import LOOSE_KAPPA, neutral_limit_v
+from phasewatch.rules.rule import UNKNOWN, Condition, Limit, PointRule, RuleSettings, View, margin_v
 
 CODES: Final = frozenset(("neutral_open", "pen_open", "neutral_high_resistance"))
 
@@ -19,13 +19,28 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=3, ge=1)
 
 
-class NeutralDisplacement:
+class NeutralDisplacement(PointRule[Settings]):
     """Judges by the verdict; clears by the shift or by the triangle."""
 
     name: ClassVar = "neutral_displacement"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 40
+    root_of: ClassVar = CODES
+    by_verdict: ClassVar = True
+    holds: ClassVar = frozenset(
+        (
+            "neutral_earth_voltage",
+            "earth_displacement",
+            "voltage_deviation",
+            "voltage_dip",
+            "voltage_swell",
+            "neutral_impedance",
+        )
+    )
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def limits(self, view: View) -> tuple[Limit, ...]:
+        """Return the largest shift of N that is no displacement."""
+        return (Limit(None, neutral_limit_v(view.diagnosis.supply), "V"),)
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point; unknown where N cannot be placed."""
@@ -34,7 +49,7 @@ class NeutralDisplacement:
             yield UNKNOWN
             return
         shift_v = abs(picture.neutral)
-        limit_v = NOTABLE_NEUTRAL * view.diagnosis.supply.nominal_v
+        limit_v = neutral_limit_v(view.diagnosis.supply)
         clear_v = limit_v - margin_v(limit_v)
         displaced = verdict.code in CODES
         # Ordinary load moves N too, but moves the corners with it.

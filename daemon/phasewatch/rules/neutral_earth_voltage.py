@@ -6,11 +6,13 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from phasewatch.electrical.severity import Bands, band
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View, margin_v
+from phasewatch.rules.rule import TO_EARTH, UNKNOWN, Condition, Limit, PointRule, RuleSettings, View, margin_v
 
 LIMIT_V: Final = 5.0
 """More between neutral and earth is worth a look in practice; no international standard limits it."""
 TOUCH_VOLTAGE_V: Final = 50.0
+NOT_JUDGED: Final = ("IT", "three_wire")
+"""Systems without a bonded neutral."""
 
 
 class Settings(RuleSettings):
@@ -24,36 +26,46 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=3, ge=1)
 
 
-class NeutralEarthVoltage:
+class NeutralEarthVoltage(PointRule[Settings]):
     """Judges the neutral-earth voltage; supplies without a bonded neutral have no such limit."""
 
     name: ClassVar = "neutral_earth_voltage"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 70
+    root_of: ClassVar = frozenset(("neutral_earth_harmonics",))
+    needs: ClassVar = TO_EARTH
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point; unknown where neither N-PE nor L-PE is read."""
         supply = view.diagnosis.supply
-        if supply.system in ("IT", "three_wire"):
+        if supply.system in NOT_JUDGED:
             return
         value_v = view.diagnosis.picture.neutral_earth_v
         if value_v is None:
             yield UNKNOWN
             return
-        # What is only calculated cannot break a limit that its own noise reaches.
-        direct = view.diagnosis.picture.neutral_earth_measured_v is not None
-        limit_v, source = self._limit(view)
-        limit_v = limit_v if direct else max(limit_v, supply.displacement_floor_v)
+        limit_v, source, _ = self._limit(view)
         clear_v = limit_v - margin_v(limit_v)
         severity = self.settings.severity or band(value_v, self._bands(view))
         yield Condition(value_v > limit_v, value_v <= clear_v, None, value_v, limit_v, clear_v, "V", severity, source)
 
-    def _limit(self, view: View) -> tuple[float, str | None]:
-        preset = view.limits.neutral_earth_v
-        if self.settings.limit_v is not None:
-            return self.settings.limit_v, None
-        return (LIMIT_V, None) if preset is None else (preset.limit_v, preset.source)
+    def limits(self, view: View) -> tuple[Limit, ...]:
+        """Return the highest voltage allowed; () without a bonded neutral."""
+        if view.diagnosis.supply.system in NOT_JUDGED:
+            return ()
+        limit_v, source, own = self._limit(view)
+        return (Limit(None, limit_v, "V", source, own, "N–PE"),)
+
+    def _limit(self, view: View) -> tuple[float, str | None, bool]:
+        """Return the limit in volts, its source, and whether it is the user's own."""
+        own_v, preset, diagnosis = self.settings.limit_v, view.limits.neutral_earth_v, view.diagnosis
+        limit_v, source = (LIMIT_V, None) if preset is None else (preset.limit_v, preset.source)
+        if own_v is not None:
+            limit_v, source = own_v, None
+        if diagnosis.picture.neutral_earth_measured_v is None:
+            # What is only calculated cannot break a limit that its own noise reaches.
+            limit_v = max(limit_v, diagnosis.supply.displacement_floor_v)
+        return limit_v, source, own_v is not None
 
     def _bands(self, view: View) -> Bands:
         preset = next((limit.limit_v for limit in view.limits.touch_voltage_v), TOUCH_VOLTAGE_V)

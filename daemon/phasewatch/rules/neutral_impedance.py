@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from phasewatch.electrical.neutral_impedance import ALARM, LEAST_SAMPLES, SLACK, Drift, SlopeBlock, sample
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
+from phasewatch.meters.quantities import CURRENTS
+from phasewatch.rules.rule import UNKNOWN, Condition, PointRule, RuleSettings, View
 
 BLOCK_S: Final = 600.0
 DAY_S: Final = 86400.0
@@ -45,13 +46,16 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=1, ge=1)
 
 
-class NeutralImpedance:
+class NeutralImpedance(PointRule[Settings]):
     """Learns the slope of the neutral shift against the load, block by block, and judges its drift."""
 
     name: ClassVar = "neutral_impedance"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 120
+    needs: ClassVar = (frozenset(CURRENTS),)
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self.changed = False
         """Set when `state` is another one, for whoever keeps it over a restart."""
         self._block = SlopeBlock()

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from phasewatch.rules.rule import Condition, Health, RuleSettings
+from phasewatch.rules.rule import Condition, DaemonRule, Health, RuleSettings
 
 
 class Settings(RuleSettings):
@@ -16,13 +16,15 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=1, ge=1)
 
 
-class OutboxOverflow:
+class OutboxOverflow(DaemonRule[Settings]):
     """Remembers how many events had been lost."""
 
     name: ClassVar = "outbox_overflow"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 20
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._before: int | None = None
 
     def judge(self, health: Health) -> Iterator[Condition]:

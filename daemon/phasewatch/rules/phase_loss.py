@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from phasewatch.meters.quantities import PHASES
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
+from phasewatch.rules.rule import UNKNOWN, Condition, PointRule, RuleSettings, View
 
 CODES: Final = frozenset(
     (
@@ -28,13 +28,15 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=3, ge=1)
 
 
-class PhaseLoss:
+class PhaseLoss(PointRule[Settings]):
     """Judges by the verdict."""
 
     name: ClassVar = "phase_loss"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 30
+    root_of: ClassVar = CODES
+    by_verdict: ClassVar = True
+    holds_judging: ClassVar = frozenset(("voltage",))
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point."""

@@ -1,22 +1,19 @@
-"""What a rule is: settings, and conditions judged from a view of one point.
+"""What a rule is: metadata, settings, limits, and the conditions that it judges from a view of its subject."""
 
-The phases that a point has: those that ever were live, with what each should read.
-
-The band that a rule holds a quantity to: the user's own limits over the preset's, over what is built in.
-"""
-
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from phasewatch.electrical.diagnosis import Diagnosis
-from phasewatch.electrical.limits import Band, Limits
+from phasewatch.electrical.diagnosis import Diagnosis, diagnose
+from phasewatch.electrical.limits import Band, Limits, Threshold
 from phasewatch.electrical.severity import Severity
-from phasewatch.electrical.supply import SQRT3
-from phasewatch.meters.quantities import LN, PHASES, phase_name
+from phasewatch.electrical.supply import SQRT3, Supply
+from phasewatch.meters.quantities import LL, LN, LPE, NPE, PHASES, phase_name
 from phasewatch.meters.reading import Reading
 
 
@@ -63,6 +60,26 @@ class Condition(NamedTuple):
         return _BREACH if breach else _CLEAR
 
 
+Judged = Literal["voltage", "current", "frequency", "meter", "bus", "daemon"]
+Needs = tuple[frozenset[str], ...]
+TO_EARTH: Final[Needs] = (frozenset(LPE), frozenset((NPE,)))
+"""Either the three phase-to-earth voltages, or neutral to earth."""
+
+
+class Limit(NamedTuple):
+    """A limit in force, in the unit of what is judged; None: no limit on that side."""
+
+    low: float | None
+    high: float | None
+    unit: str
+    source: str | None = None
+    """The standard with its clause; None: a design choice, or the user's own."""
+    own: bool = False
+    """Whether the site file sets it."""
+    detail: str = ""
+    """What is measured, such as `L–N` or `u2`."""
+
+
 UNKNOWN = Condition(None, None)
 """A rule that cannot be judged now."""
 
@@ -101,6 +118,20 @@ class View:
     """Whether each phase has ever carried voltage at this point."""
     window_s: float | None = None
     """Longest averaging window of the point's meters; None: not stated."""
+
+
+def healthy(supply: Supply, limits: Limits, quantities: Iterable[str]) -> View:
+    """Return the view of a point that measures these quantities while nothing is wrong: to ask rules for their limits.
+
+    Which limit holds can hang on what is measured.
+    """
+    nominal = {
+        **dict.fromkeys((*LN, *LPE), supply.nominal_v),
+        **dict.fromkeys(LL, supply.line_v),
+        NPE: 0.0,
+    }
+    values = {name: nominal[name] for name in quantities if name in nominal}
+    return View(Reading("", datetime.min.replace(tzinfo=UTC), 0.0, values, {}), diagnose(values, supply), limits)
 
 
 class Poll(NamedTuple):
@@ -187,13 +218,80 @@ class Learner(Protocol):
 
 
 Rule = RuleOf[View]
-"""A rule at one point."""
-MeterRule = RuleOf[Poll]
-"""A rule at one meter."""
-BusRule = RuleOf[BusLoad]
-"""A rule at one bus."""
-DaemonRule = RuleOf[Health]
-"""A rule at the daemon itself."""
+"""A rule at one point, built in or written by the user."""
+
+S = TypeVar("S", bound=RuleSettings)
+
+
+class BuiltIn(ABC, Generic[S]):
+    """What every built-in rule carries; all else that names rules is derived from it."""
+
+    name: ClassVar[str]
+    """The file's name, the key in site files, the segment in topics."""
+    settings_model: ClassVar[type[RuleSettings]]
+    rank: ClassVar[int]
+    """Rules of one subject are judged in this order, causes first; a rule is never held by one of a higher rank."""
+    judges: ClassVar[Judged] = "voltage"
+    needs: ClassVar[Needs] = (frozenset(),)
+    """Sets of quantities beside the phase voltages: without one whole set the rule judges nothing."""
+    by_phase: ClassVar[bool] = False
+    """Whether each phase has an alert of its own."""
+    root_of: ClassVar[frozenset[str]] = frozenset()
+    """Verdict codes that this rule raises."""
+    by_verdict: ClassVar[bool] = False
+    """Whether the rule breaches only under a verdict of `root_of`: two such rules never breach at once."""
+    holds: ClassVar[frozenset[str]] = frozenset()
+    """Rules that the alert explains, by name."""
+    holds_judging: ClassVar[frozenset[Judged]] = frozenset()
+    """The same by what they judge."""
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+
+
+class PointRule(BuiltIn[S]):
+    """A built-in rule at one point."""
+
+    def limits(self, view: View) -> tuple[Limit, ...]:  # noqa: ARG002  what a rule with limits reads
+        """Return the limits that `judge` holds a point to; () for a rule without a fixed one.
+
+        A view without readings gives those of an ordinary poll.
+        """
+        return ()
+
+    @abstractmethod
+    def judge(self, view: View, /) -> Iterable[Condition]:
+        """Return the rule's conditions: none where the rule has no meaning."""
+
+
+class MeterRule(BuiltIn[S]):
+    """A built-in rule at one meter."""
+
+    judges: ClassVar[Judged] = "meter"
+
+    @abstractmethod
+    def judge(self, poll: Poll, /) -> Iterable[Condition]:
+        """Return the rule's conditions."""
+
+
+class BusRule(BuiltIn[S]):
+    """A built-in rule at one bus."""
+
+    judges: ClassVar[Judged] = "bus"
+
+    @abstractmethod
+    def judge(self, load: BusLoad, /) -> Iterable[Condition]:
+        """Return the rule's conditions."""
+
+
+class DaemonRule(BuiltIn[S]):
+    """A built-in rule at the daemon itself."""
+
+    judges: ClassVar[Judged] = "daemon"
+
+    @abstractmethod
+    def judge(self, health: Health, /) -> Iterable[Condition]:
+        """Return the rule's conditions."""
 
 
 class LivePhase(NamedTuple):
@@ -227,12 +325,48 @@ def live_phases(view: View) -> list[LivePhase]:
     ]
 
 
+class Allowed(NamedTuple):
+    """The band that a rule holds a quantity to."""
+
+    band: Band
+    source: str | None
+    """The standard behind it; None where it is not the preset's alone."""
+    own: bool
+
+    def limit(self, nominal: float, unit: str, detail: str = "") -> Limit:
+        """Return the band as a limit in the unit of nominal."""
+        return Limit(*self.band.bounds(nominal), unit, self.source, self.own, detail)
+
+
 def allowed_band(
     preset: Band | None, built_in: Band, lower_percent: float | None, upper_percent: float | None
-) -> tuple[Band, str | None]:
-    """Return the band in force and the standard behind it; None where it is not the preset's alone."""
+) -> Allowed:
+    """Return the band in force: the user's own sides over the preset's, over what is built in."""
     if lower_percent is None and upper_percent is None:
-        return (preset, preset.source) if preset is not None else (built_in, None)
-    own = {"lower_percent": lower_percent, "upper_percent": upper_percent}
-    told = {side: percent for side, percent in own.items() if percent is not None}
-    return (preset or built_in).model_copy(update=told), None
+        return Allowed(preset or built_in, None if preset is None else preset.source, own=False)
+    sides = {"lower_percent": lower_percent, "upper_percent": upper_percent}
+    given = {side: percent for side, percent in sides.items() if percent is not None}
+    return Allowed((preset or built_in).model_copy(update=given), None, own=True)
+
+
+class Share(NamedTuple):
+    """The share of a reference at which an event begins, and whose number that is."""
+
+    percent: float
+    source: str | None
+    own: bool = False
+
+    def below(self, nominal_v: float) -> Limit:
+        """Return the limit of an event that begins below it."""
+        return Limit(self.percent / 100.0 * nominal_v, None, "V", self.source, self.own, "L–N")
+
+    def above(self, nominal_v: float) -> Limit:
+        """Return the limit of an event that begins above it."""
+        return Limit(None, self.percent / 100.0 * nominal_v, "V", self.source, self.own, "L–N")
+
+
+def share_in_force(own: float | None, preset: Threshold | None, built_in: float) -> Share:
+    """Return the user's own limit, else the preset's, else the built-in one, in percent."""
+    if own is not None:
+        return Share(own, None, own=True)
+    return Share(built_in, None) if preset is None else Share(preset.percent, preset.source)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from phasewatch.rules.rule import Condition, Health, RuleSettings
+from phasewatch.rules.rule import Condition, DaemonRule, Health, RuleSettings
 
 
 class Settings(RuleSettings):
@@ -16,13 +16,12 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=1, ge=1)
 
 
-class StorageDegraded:
+class StorageDegraded(DaemonRule[Settings]):
     """Judges where the journal is."""
 
     name: ClassVar = "storage_degraded"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 10
 
     def judge(self, health: Health) -> Iterator[Condition]:
         """Yield the one condition of the journal."""

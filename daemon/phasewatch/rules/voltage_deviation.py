@@ -11,7 +11,17 @@ from phasewatch.electrical.severity import RISE_PERCENT, SAG_PERCENT, Severity, 
 from phasewatch.meters.quantities import LN, PHASES
 from phasewatch.rules import neutral_displacement, phase_loss, wiring
 from phasewatch.rules.aggregates import TenMinutes
-from phasewatch.rules.rule import Condition, LivePhase, RuleSettings, View, allowed_band, live_phases
+from phasewatch.rules.rule import (
+    Allowed,
+    Condition,
+    Limit,
+    LivePhase,
+    PointRule,
+    RuleSettings,
+    View,
+    allowed_band,
+    live_phases,
+)
 
 TEN_PERCENT: Final = Band(lower_percent=-10, upper_percent=10, source="EN 50160")
 
@@ -30,18 +40,22 @@ class Settings(RuleSettings):
     hysteresis_percent: float = Field(default=2.0, ge=0)
 
 
-class VoltageDeviation:
+class VoltageDeviation(PointRule[Settings]):
     """Keeps the running 10-minute block of each phase."""
 
     name: ClassVar = "voltage_deviation"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 80
+    root_of: ClassVar = frozenset(("overvoltage", "undervoltage", "single_phase_overload"))
+    by_phase: ClassVar = True
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._means = {phase: TenMinutes(quantity) for phase, quantity in zip(PHASES, LN, strict=True)}
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield one condition a phase; a phase that the point does not have has none."""
-        allowed, source = self._band(view)
+        allowed, source, _ = self.allowed(view)
         held: dict[float, Held] = {}
         # A mean over a fault would be an alert of its own when the fault is long gone (flagging in IEC 61000-4-30).
         valid = view.diagnosis.verdict.code not in FAULTS
@@ -77,8 +91,12 @@ class VoltageDeviation:
         severity = self.settings.severity or _severity(100.0 * (worst_v / nominal_v - 1.0))
         return Condition(beyond, inside, phase.slug, worst_v, limit_v, clear_v, "V", severity, source)
 
-    def _band(self, view: View) -> tuple[Band, str | None]:
-        """Return what is allowed, and the standard behind it; own settings have none."""
+    def limits(self, view: View) -> tuple[Limit, ...]:
+        """Return the band of a phase; the high leg of a delta has its own."""
+        return (self.allowed(view).limit(view.diagnosis.supply.nominal_v, "V", "L–N"),)
+
+    def allowed(self, view: View) -> Allowed:
+        """Return the band of a phase in percent of nominal."""
         preset = view.limits.deviation_band(view.diagnosis.supply.system)
         return allowed_band(preset, TEN_PERCENT, self.settings.lower_percent, self.settings.upper_percent)
 

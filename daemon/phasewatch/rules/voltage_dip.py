@@ -10,8 +10,8 @@ from pydantic import Field
 
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules import voltage_event
-from phasewatch.rules.rule import Condition, View
-from phasewatch.rules.voltage_event import DIP_INDUSTRY, Polyphase, Tally, VoltageEvent, limit_in_force, outside_dip
+from phasewatch.rules.rule import Condition, Limit, PointRule, Share, View, share_in_force
+from phasewatch.rules.voltage_event import DIP_INDUSTRY, Polyphase, Tally, VoltageEvent, outside_dip
 
 LIMIT_PERCENT: Final = 90.0
 
@@ -22,21 +22,29 @@ class Settings(voltage_event.Settings):
     limit_percent: float | None = Field(default=None, gt=0, lt=100)
 
 
-class VoltageDip:
+class VoltageDip(PointRule[Settings]):
     """Follows the dips of one point."""
 
     name: ClassVar = "voltage_dip"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 90
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._event = VoltageEvent(-1.0, settings)
         self._tally = Tally()
         self._outside = self._harmful = False
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point: the worst phase; unknown where no phase is read."""
-        limit = limit_in_force(self.settings.limit_percent, view.limits.voltage_dip, LIMIT_PERCENT)
-        yield from self._event.judge(view, limit, self._severity)
+        yield from self._event.judge(view, self._share(view), self._severity)
+
+    def limits(self, view: View) -> tuple[Limit, ...]:
+        """Return the lowest voltage that is no dip, from a reference of nominal."""
+        return (self._share(view).below(view.diagnosis.supply.nominal_v),)
+
+    def _share(self, view: View) -> Share:
+        return share_in_force(self.settings.limit_percent, view.limits.voltage_dip, LIMIT_PERCENT)
 
     def _severity(self, seen: Polyphase, view: View) -> Severity:
         """Count the dip and weigh it, as deep and as long as it surely was."""

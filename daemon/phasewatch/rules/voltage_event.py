@@ -16,11 +16,10 @@ from typing import Final, NamedTuple
 
 from pydantic import Field
 
-from phasewatch.electrical.limits import Threshold
 from phasewatch.electrical.severity import Severity
 from phasewatch.meters.quantities import LN
 from phasewatch.rules.aggregates import SlidingReference
-from phasewatch.rules.rule import UNKNOWN, Condition, LivePhase, RuleSettings, View, live_phases
+from phasewatch.rules.rule import UNKNOWN, Condition, LivePhase, RuleSettings, Share, View, live_phases
 
 HYSTERESIS_PERCENT: Final = 2.0
 
@@ -35,20 +34,6 @@ class Settings(RuleSettings):
     on_delay_s: float = Field(default=0.0, ge=0)
     off_delay_s: float = Field(default=0.0, ge=0)
     on_polls: int = Field(default=1, ge=1)
-
-
-class Limit(NamedTuple):
-    """The share of the reference at which an event begins, and whose number that is."""
-
-    percent: float
-    source: str | None
-
-
-def limit_in_force(own: float | None, preset: Threshold | None, otherwise: float) -> Limit:
-    """Return the user's own limit, else the preset's, else what is usual."""
-    if own is not None:
-        return Limit(own, None)
-    return Limit(otherwise, None) if preset is None else Limit(preset.percent, preset.source)
 
 
 class Edge(NamedTuple):
@@ -97,7 +82,7 @@ class VoltageEvent:
         self._reference = SlidingReference()
         self._since_s: float | None = None
 
-    def judge(self, view: View, limit: Limit, weigh: Callable[[Polyphase, View], Severity]) -> Iterator[Condition]:
+    def judge(self, view: View, limit: Share, weigh: Callable[[Polyphase, View], Severity]) -> Iterator[Condition]:
         """Yield the one condition of the point: the worst phase; unknown where no phase is read.
 
         `weigh` is asked for the severity while something happens.

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from phasewatch.electrical.severity import Severity
 from phasewatch.rules import voltage_event
-from phasewatch.rules.rule import Condition, View
-from phasewatch.rules.voltage_event import Polyphase, Tally, VoltageEvent, limit_in_force, outside_swell
+from phasewatch.rules.rule import Condition, Limit, PointRule, Share, View, share_in_force
+from phasewatch.rules.voltage_event import Polyphase, Tally, VoltageEvent, outside_swell
 
 LIMIT_PERCENT: Final = 110.0
 PERIOD_S: Final = 0.0166
@@ -24,21 +24,29 @@ class Settings(voltage_event.Settings):
     limit_percent: float | None = Field(default=None, gt=100, le=1000)
 
 
-class VoltageSwell:
+class VoltageSwell(PointRule[Settings]):
     """Follows the swells of one point."""
 
     name: ClassVar = "voltage_swell"
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 100
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._event = VoltageEvent(1.0, settings)
         self._tally = Tally()
         self._outside = False
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point: the worst phase; unknown where no phase is read."""
-        limit = limit_in_force(self.settings.limit_percent, view.limits.voltage_swell, LIMIT_PERCENT)
-        yield from self._event.judge(view, limit, self._severity)
+        yield from self._event.judge(view, self._share(view), self._severity)
+
+    def limits(self, view: View) -> tuple[Limit, ...]:
+        """Return the highest voltage that is no swell, from a reference of nominal."""
+        return (self._share(view).above(view.diagnosis.supply.nominal_v),)
+
+    def _share(self, view: View) -> Share:
+        return share_in_force(self.settings.limit_percent, view.limits.voltage_swell, LIMIT_PERCENT)
 
     def _severity(self, seen: Polyphase, view: View) -> Severity:
         """Count the swell and weigh it, as high and as long as it surely was."""

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from phasewatch.rules.phase_loss import CODES as LOST
 from phasewatch.rules.phase_loss import lost_while_watched
-from phasewatch.rules.rule import UNKNOWN, Condition, RuleSettings, View
+from phasewatch.rules.rule import UNKNOWN, Condition, PointRule, RuleSettings, View
 
 CODES: Final = frozenset(
     (
@@ -32,13 +32,15 @@ class Settings(RuleSettings):
     on_polls: int = Field(default=5, ge=1)
 
 
-class Wiring:
+class Wiring(PointRule[Settings]):
     """Judges by the verdict."""
 
     name: ClassVar = "wiring"
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    settings_model: ClassVar = Settings
+    rank: ClassVar = 20
+    root_of: ClassVar = CODES
+    by_verdict: ClassVar = True
+    holds_judging: ClassVar = frozenset(("voltage",))
 
     def judge(self, view: View) -> Iterator[Condition]:
         """Yield the one condition of the point."""

@@ -31,7 +31,7 @@ from phasewatch.drawing.trends import History, Span
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.electrical.explanation import Messages, explain
 from phasewatch.meters.quantities import LN, UNITS
-from phasewatch.report.limits import circles
+from phasewatch.service.build import circles
 from phasewatch.service.event_recorder import EventRecorder
 from phasewatch.service.poller import KINDS, Clock
 from phasewatch.service.publisher import delivery_state, point_state, status

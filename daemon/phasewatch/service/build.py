@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from phasewatch.alerts.bus_monitor import BusMonitor, MeterConfig, subject_of
 from phasewatch.alerts.daemon_monitor import DAEMON, TEST, DaemonMonitor
@@ -21,6 +21,7 @@ from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.alerts.snapshot import readable
 from phasewatch.configuration.site import LoadedSite
+from phasewatch.drawing.places import Limits as Circles
 from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.supply import Supply
 from phasewatch.meters.decode import Decoder
@@ -29,9 +30,15 @@ from phasewatch.meters.measuring_point import MeasuringPoint, Member
 from phasewatch.meters.profile import ASSUMED_ACCURACY_PERCENT, Profile
 from phasewatch.meters.readplan import Cost, Request, bus_ms, plan, serial_cost, tcp_cost
 from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES, POINT_RULES
+from phasewatch.rules.earth_displacement import EarthDisplacement
 from phasewatch.rules.expression import Expression
 from phasewatch.rules.expression import Settings as ExpressionSettings
-from phasewatch.rules.rule import RuleSettings
+from phasewatch.rules.neutral_displacement import NeutralDisplacement
+from phasewatch.rules.neutral_earth_voltage import NeutralEarthVoltage
+from phasewatch.rules.rule import Limit, Rule, RuleSettings, View, healthy
+from phasewatch.rules.voltage_deviation import Settings as DeviationSettings
+from phasewatch.rules.voltage_deviation import VoltageDeviation
+from phasewatch.rules.voltage_unbalance import U2, VoltageUnbalance
 from phasewatch.settings import BusSettings, MeterSettings, Site
 
 SEEN_LIVE: Final = "seen_live"
@@ -157,7 +164,7 @@ def point_watch(loaded: LoadedSite, name: str, desk: AlertEngine, seen_live: Liv
     rules = loaded.site.rules_of(name)
     supply, limits = supply_of(loaded, name), loaded.limits[loaded.site.supply_of(name).limits]
     members = [_member(loaded, meter) for _, meter in loaded.site.meters() if meter.point_name == name]
-    made = [entry.make(rules[rule]) for rule, entry in POINT_RULES.items()]
+    made: list[Rule] = [built_in(rules[rule]) for rule, built_in in POINT_RULES.items()]
     made += [Expression(rule, own) for rule, own in rules.items() if isinstance(own, ExpressionSettings)]
     joint = MeasuringPoint(name, members, supply.nominal_v)
     point = PointMonitor(joint, supply, limits, made, desk, loaded.messages)
@@ -169,7 +176,7 @@ def point_watch(loaded: LoadedSite, name: str, desk: AlertEngine, seen_live: Liv
 def bus_watch(loaded: LoadedSite, bus: BusSettings, desk: AlertEngine) -> BusMonitor:
     """Return the watch over one bus and its meters."""
     settings = loaded.site.rules_of(None)
-    rules = [entry.make(settings[rule]) for rule, entry in BUS_RULES.items()]
+    rules = [made(settings[rule]) for rule, made in BUS_RULES.items()]
     meters = [_meter(loaded, meter) for meter in bus.meters]
     return BusMonitor(bus.name, meters, rules, desk, loaded.messages)
 
@@ -177,13 +184,13 @@ def bus_watch(loaded: LoadedSite, bus: BusSettings, desk: AlertEngine) -> BusMon
 def daemon_watch(loaded: LoadedSite, desk: AlertEngine) -> DaemonMonitor:
     """Return the watch over the daemon itself."""
     settings = loaded.site.rules_of(None)
-    return DaemonMonitor([entry.make(settings[rule]) for rule, entry in DAEMON_RULES.items()], desk, loaded.messages)
+    return DaemonMonitor([made(settings[rule]) for rule, made in DAEMON_RULES.items()], desk, loaded.messages)
 
 
 def _meter(loaded: LoadedSite, meter: MeterSettings) -> MeterConfig:
     """Return a meter with its rules; what its point has of its own holds for it too."""
     settings = loaded.site.rules_of(meter.point_name)
-    rules = [entry.make(settings[rule]) for rule, entry in METER_RULES.items()]
+    rules = [made(settings[rule]) for rule, made in METER_RULES.items()]
     return MeterConfig(meter.name, meter.point_name, meter.interval_s, rules, loaded.profile_of(meter).window_s)
 
 
@@ -202,20 +209,44 @@ def supply_of(loaded: LoadedSite, point: str) -> Supply:
         if meter.point_name == point
     ]
     supply = Supply(settings.nominal_v, settings.system, max(classes), frequency_hz=settings.frequency_hz)
-    return _limited(supply, loaded.limits[settings.limits])
+    return _limited(supply, loaded.limits[settings.limits], loaded.site.rules_of(point))
 
 
-def _limited(supply: Supply, limits: Limits) -> Supply:
-    """Return the supply with the limits of a preset, so that verdicts and rules agree."""
-    band = limits.deviation_band(supply.system)
-    if band is not None:
-        low, high = band.lower_percent, band.upper_percent
-        supply = replace(
-            supply, low_percent=-100.0 if low is None else low, high_percent=1000.0 if high is None else high
-        )
-    for unbalance in limits.voltage_unbalance[:1]:
-        supply = replace(supply, u2_limit_percent=unbalance.limit_percent)
+def _limited(supply: Supply, preset: Limits, rules: Mapping[str, RuleSettings]) -> Supply:
+    """Return the supply with the limits of its rules, so that verdicts and alerts agree."""
+    view = healthy(supply, preset, ())
+    band = VoltageDeviation(cast(DeviationSettings, rules[VoltageDeviation.name])).allowed(view).band
+    low, high = band.lower_percent, band.upper_percent
+    supply = replace(supply, low_percent=-100.0 if low is None else low, high_percent=1000.0 if high is None else high)
+    for limit in _limits_of(VoltageUnbalance.name, view, rules):
+        if limit.high is not None and limit.detail == U2:
+            supply = replace(supply, u2_limit_percent=limit.high)
     return supply
+
+
+def limits_in_force(loaded: LoadedSite, point: str) -> Iterator[tuple[str, Limit]]:
+    """Yield every limit of the enabled rules of a point, with the name of its rule."""
+    rules = loaded.site.rules_of(point)
+    preset = loaded.limits[loaded.site.supply_of(point).limits]
+    view = healthy(supply_of(loaded, point), preset, loaded.sources_of(point))
+    for name in POINT_RULES:
+        if rules[name].enabled:
+            yield from ((name, limit) for limit in _limits_of(name, view, rules))
+
+
+def _limits_of(name: str, view: View, rules: Mapping[str, RuleSettings]) -> tuple[Limit, ...]:
+    return POINT_RULES[name](rules[name]).limits(view)
+
+
+def circles(loaded: LoadedSite, point: str) -> Circles:
+    """Return the limits that a picture of a point shows."""
+    highest = {name: limit.high for name, limit in limits_in_force(loaded, point)}
+    return Circles(
+        neutral_v=highest.get(NeutralDisplacement.name),
+        earth_v=highest.get(EarthDisplacement.name),
+        neutral_earth_v=highest.get(NeutralEarthVoltage.name),
+        resolution_v=supply_of(loaded, point).resolution_v,
+    )
 
 
 FIXED: Final = ("site", "state_dir", "mqtt", "web")

@@ -31,21 +31,17 @@ from phasewatch.contract.topics import (
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.electrical.diagnosis import OTHER_KINDS
 from phasewatch.electrical.explanation import Messages
-from phasewatch.meters.measuring_point import Member, translation
-from phasewatch.meters.quantities import CURRENTS, FREQUENCY, LL, LN, LPE, NPE, PHASES, UNITS, phase_name
-from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES
+from phasewatch.meters.quantities import LL, LN, LPE, PHASES, UNITS, phase_name
+from phasewatch.rules.catalogue import BUS_RULES, BY_PHASE, DAEMON_RULES, METER_RULES, POINT_RULES
+from phasewatch.rules.rule import TO_EARTH, Needs
 from phasewatch.settings import MeterSettings
 
 Component = tuple[str, dict[str, Any]]
 """Key within the device, and its discovery keys."""
-Needs = tuple[frozenset[str], ...]
-"""Sets of quantities, any of which is enough."""
 
 EXPIRE_S: Final = 30
 """A value is given up after three of its intervals, and never before this."""
 STATUS_EXPIRE_S: Final = 180
-BY_PHASE: Final = frozenset(("voltage_deviation",))
-"""Rules that keep an alert for each phase."""
 
 _SHOWN: Final[Mapping[str, tuple[str | None, int]]] = {
     "V": ("voltage", 1),
@@ -56,21 +52,13 @@ _SHOWN: Final[Mapping[str, tuple[str | None, int]]] = {
 }
 """Unit -> device class, decimals."""
 _PHASES_N: Final[Needs] = (frozenset(LN),)
-_TO_EARTH: Final[Needs] = (frozenset(LPE), frozenset((NPE,)))
 PICTURE: Final[Mapping[str, tuple[str, Needs]]] = {
     "neutral_shift_v": ("V", _PHASES_N),
     "earth_shift_v": ("V", (frozenset(LPE),)),
-    "neutral_earth_v": ("V", _TO_EARTH),
+    "neutral_earth_v": ("V", TO_EARTH),
     "u2_percent": ("%", (frozenset(LL),)),
 }
 """Number of the picture -> unit, and what it cannot be had without."""
-RULE_NEEDS: Final[Mapping[str, Needs]] = {
-    "earth_displacement": _TO_EARTH,
-    "neutral_earth_voltage": _TO_EARTH,
-    "frequency_deviation": (frozenset((FREQUENCY,)),),
-    "neutral_impedance": (frozenset(CURRENTS),),
-}
-"""Rules that need more than phase voltages: without it they judge nothing, and `off` would be a lie."""
 _ATTRIBUTES: Final = (
     *("alert_id", "transition", "severity", "since", "at", "value", "unit", "limit", "summary"),
     *("acknowledged", "shelved_until", "suppressed_by", "verdict"),
@@ -121,7 +109,7 @@ def _is(quantity: str, family: str) -> bool:
 
 def point_components(loaded: LoadedSite, names: Names, meters: Sequence[MeterSettings]) -> Iterator[Component]:
     """Yield what there is to show of one point."""
-    sources = _sources(loaded, meters)
+    sources = loaded.sources_of(names.device)
     fastest_s = min(meter.interval_s for meter in meters)
     expire_s = max(EXPIRE_S, ceil(3.0 * max(loaded.site.publish_interval_s, fastest_s)))
     for quantity in sources:
@@ -158,17 +146,6 @@ def daemon_components(loaded: LoadedSite, names: Names) -> Iterator[Component]:
 
 
 # What is measured
-
-
-def _sources(loaded: LoadedSite, meters: Sequence[MeterSettings]) -> dict[str, list[str]]:
-    """Return quantity of the point -> the meters that read it, in the order of the vocabulary."""
-    found: dict[str, list[str]] = {}
-    for meter in meters:
-        table = translation(Member(meter.name, meter.wiring, meter.phases))
-        read = [name for name in loaded.profile_of(meter).registers if name in table and name not in meter.ignore]
-        for quantity in dict.fromkeys(table[name][0] for name in read):
-            found.setdefault(quantity, []).append(meter.name)
-    return {quantity: found[quantity] for quantity in UNITS if quantity in found}
 
 
 def _can(sources: Mapping[str, Sequence[str]], needs: Needs) -> bool:
@@ -230,7 +207,7 @@ def _point_problems(loaded: LoadedSite, names: Names, sources: Mapping[str, Sequ
     available = names.available(_alone(sources, LN))
     elsewhere = METER_RULES.keys() | BUS_RULES.keys() | DAEMON_RULES.keys()
     for rule, settings in loaded.site.rules_of(names.device).items():
-        if not settings.enabled or rule in elsewhere or not _can(sources, RULE_NEEDS.get(rule, (frozenset(),))):
+        if not settings.enabled or rule in elsewhere or not _can(sources, _needs(rule)):
             continue
         if rule not in BY_PHASE:
             yield f"alert_{rule}", _problem(names, names.device, rule, names.title(rule), available)
@@ -238,6 +215,11 @@ def _point_problems(loaded: LoadedSite, names: Names, sources: Mapping[str, Sequ
         for phase in (slug for slug, quantity in zip(PHASES, LN, strict=True) if quantity in sources):
             name = f"{names.title(rule)} {phase_name(phase)}"
             yield f"alert_{rule}_{phase}", _problem(names, names.device, rule, name, available, phase)
+
+
+def _needs(rule: str) -> Needs:
+    """Return what a rule judges nothing without: `off` would be a lie."""
+    return POINT_RULES[rule].needs if rule in POINT_RULES else (frozenset(),)
 
 
 def _meter_problems(loaded: LoadedSite, names: Names, meter: MeterSettings) -> Iterator[Component]:
