@@ -51,7 +51,7 @@ def references(of: Any) -> Iterator[str]:
 class TestAsyncApi:
     def test_the_file_is_what_the_table_and_the_schemas_make(self) -> None:
         written = (config_directory() / "asyncapi.yaml").read_text(encoding="utf-8")
-        assert written == text(), "python -m phasewatch.contract.asyncapi > config/asyncapi.yaml"
+        assert written == text(), "python -m phasewatch.contract"
 
     def test_it_is_the_same_when_read_back(self) -> None:
         assert yaml.safe_load(text()) == json.loads(json.dumps(DOCUMENT))

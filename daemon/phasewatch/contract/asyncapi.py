@@ -1,9 +1,8 @@
 """Writes config/asyncapi.yaml, the MQTT contract for machines: the table of topics and the schemas, put together.
 
-`python -m phasewatch.contract.asyncapi > config/asyncapi.yaml`
+`python -m phasewatch.contract`
 """
 
-import sys
 from typing import Any, Final
 
 import yaml
@@ -13,7 +12,7 @@ from phasewatch.contract.schemas import SCHEMAS, schema
 from phasewatch.contract.topics import AVAILABILITY, COMMAND, QOS, REPLY, TOPICS, Topic
 from phasewatch.meters.quantities import PHASES
 
-HEAD: Final = "# Generated: python -m phasewatch.contract.asyncapi > config/asyncapi.yaml\n"
+HEAD: Final = "# Generated: python -m phasewatch.contract\n"
 CONTRACT_VERSION: Final = "1.0.0"
 BINDING: Final = "0.2.0"
 """Version of the MQTT binding of AsyncAPI."""
@@ -130,7 +129,3 @@ def _embedded(part: Any, name: str) -> Any:
     if isinstance(kept.get("$ref"), str):
         kept["$ref"] = kept["$ref"].replace("#/", f"#/components/schemas/{name}/", 1)
     return kept
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text())
