@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from phasewatch.configuration.errors import ConfigurationError, validation_lines
+from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.files import (
     YamlError,
     config_directory,
@@ -20,6 +20,7 @@ from phasewatch.configuration.files import (
     profile_ids,
     read_yaml,
 )
+from phasewatch.configuration.validation import validation_lines
 
 PROFILE = """\
 id: {id}

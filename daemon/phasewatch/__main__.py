@@ -1,11 +1,18 @@
 """Entry point of the `phasewatch` command."""
 
+import sys
+
+from phasewatch import version
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells know it."""
 
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"phasewatch {version()}")  # without the command tree, which takes five times as long to import
+        return
     try:
         from phasewatch.cli.app import app  # here, where Ctrl-C during the import is caught as well
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.cli import app
+from phasewatch.cli import meters
 from phasewatch.configuration.files import config_directory, load_profile, profile_ids
 from tests.cli.program import phasewatch
 from tests.cli.terminal import at_terminal
@@ -78,7 +78,7 @@ def test_profiles_beside_the_site_file_of_the_service_are_listed(
     etc = tmp_path / "etc"
     etc.mkdir()
     own(etc, "acme-3")
-    monkeypatch.setattr(app, "DEFAULT_CONFIG", etc / "site.yaml")
+    monkeypatch.setattr(meters, "DEFAULT_CONFIG", etc / "site.yaml")
     assert "acme-3" in rows(phasewatch("meters", "list").out)
     assert phasewatch("meters", "show", "acme-3").code == 0
     own(here, "acme-4")

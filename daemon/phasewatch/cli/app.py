@@ -1,16 +1,13 @@
-"""The commands of phasewatch. Each is thin, and imports what it needs when it is called.
-
-The commands that speak to the running daemon.
-"""
+"""The commands of phasewatch, with their options. Each is thin, and imports what it needs when it is called."""
 
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from phasewatch.cli.errors import reporting_errors
+from phasewatch import version
+from phasewatch.cli.errors import DEFAULT_CONFIG, reporting_errors
 from phasewatch.configuration.errors import InputError
 
 alerts_app = typer.Typer(help="The alerts of the running daemon.", no_args_is_help=True)
@@ -168,12 +165,10 @@ app.add_typer(meters_app, name="meters")
 
 Config = Annotated[Path, typer.Option("--config", help="The site file.", metavar="SITE.YAML")]
 
-DEFAULT_CONFIG = Path("/etc/phasewatch/site.yaml")
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"phasewatch {version('phasewatch')}")
+        typer.echo(f"phasewatch {version()}")
         raise typer.Exit
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final, NoReturn
 
 import typer
@@ -12,6 +13,7 @@ from phasewatch.configuration.errors import ConfigurationError, InputError
 
 PROBLEM_FOUND: Final = 1
 WRONG_INPUT: Final = 2
+DEFAULT_CONFIG: Final = Path("/etc/phasewatch/site.yaml")
 
 
 @contextmanager

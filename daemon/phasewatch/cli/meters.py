@@ -12,8 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch.cli import app
-from phasewatch.cli.errors import problem_found, say
+from phasewatch.cli.errors import DEFAULT_CONFIG, problem_found, say
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.files import load_profile, profile_ids
 from phasewatch.meters.profile import Profile
@@ -26,7 +25,7 @@ NARROWEST: Final = 70
 
 def own_folder() -> Path | None:
     """Return the folder whose meters/ counts beside the shipped one: this one, or that of the service's site file."""
-    folders = (Path.cwd(), app.DEFAULT_CONFIG.parent)
+    folders = (Path.cwd(), DEFAULT_CONFIG.parent)
     return next((folder for folder in folders if (folder / "meters").is_dir()), None)
 
 

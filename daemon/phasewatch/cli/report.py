@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import typer
 
+from phasewatch import version
 from phasewatch.adapters.http.client import Control, ControlError
 from phasewatch.cli.daemon_client import show, sockets
 from phasewatch.cli.errors import say
@@ -37,7 +37,7 @@ def report_site(config: Path, socket: Path | None, out: Path, language: str | No
 
 def _material(loaded: LoadedSite, language: str, socket: Path | None) -> Material:
     control = Control(sockets(socket, loaded.path))
-    begun = Material(datetime.now().astimezone(), version("phasewatch"), loaded, load_messages(language), language)
+    begun = Material(datetime.now().astimezone(), version(), loaded, load_messages(language), language)
     try:
         status = show(control, "/api/status")
     except InputError as error:

@@ -20,7 +20,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
 import phasewatch
-from phasewatch.configuration.errors import ConfigurationError, validation_lines
+from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.configuration.validation import validation_lines
 from phasewatch.electrical.limits import Limits
 from phasewatch.meters.decode import Decoder, ProfileError, example_problems
 from phasewatch.meters.profile import Profile

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from phasewatch.configuration.checks import broker_doubts, nothing_to_judge, nothing_to_read, problems, same_units
-from phasewatch.configuration.errors import ConfigurationError, validation_lines
+from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.files import YamlError, load_limits, load_messages, load_profile, read_yaml
+from phasewatch.configuration.validation import validation_lines
 from phasewatch.electrical.explanation import Messages
 from phasewatch.electrical.limits import Limits
 from phasewatch.meters.measuring_point import Member, translation

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any, Final
 
+from phasewatch import version
 from phasewatch.adapters.journal.types import decode, encode
 from phasewatch.adapters.metrics import Measures, MeterMeasures, PointMeasures
 from phasewatch.adapters.mqtt.client import Arrived
@@ -135,7 +135,7 @@ def _brief(point: PointMonitor, now_s: float) -> dict[str, Any]:
 def measures(running: Running, at: datetime, now_s: float) -> Measures:
     """Return a picture of everything that is measured; `now_s`: the monotonic clock."""
     return Measures(
-        version=version("phasewatch"),
+        version=version(),
         site=running.loaded.site.site,
         delivery=running.delivery.status,
         clock_synchronised=clock_synchronised(),

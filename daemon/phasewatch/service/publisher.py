@@ -8,9 +8,9 @@ What is published beside alerts: the state of each point, and the heartbeat of t
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any, Final
 
+from phasewatch import version
 from phasewatch.adapters.journal.types import DeliveryStatus, Restored, encode
 from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.adapters.mqtt.homeassistant import BIRTH_TOPIC, discovery, essence
@@ -109,7 +109,7 @@ def status(running: Running, now: datetime, now_s: float) -> dict[str, Any]:
     return {
         "schema": "phasewatch.status/1",
         "site": running.loaded.site.site,
-        "version": version("phasewatch"),
+        "version": version(),
         "since": stamp(running.started),
         "at": stamp(now),
         "heartbeat_s": STATUS_S,

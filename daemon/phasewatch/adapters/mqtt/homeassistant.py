@@ -8,10 +8,10 @@ What Home Assistant is shown of a point and of the daemon: one component for eac
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from math import ceil
 from typing import Any, Final
 
+from phasewatch import version
 from phasewatch.adapters.journal.types import encode
 from phasewatch.alerts.bus_monitor import subject_of
 from phasewatch.alerts.daemon_monitor import DAEMON
@@ -289,7 +289,7 @@ def essence(payload: bytes) -> bytes:
 def _devices(loaded: LoadedSite) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield topic and payload of each device; that of the daemon first, for the others refer to it."""
     site = loaded.site.site
-    own = {"name": f"phasewatch {site}", "model": "phasewatch", "sw_version": version("phasewatch")}
+    own = {"name": f"phasewatch {site}", "model": "phasewatch", "sw_version": version()}
     yield _device(site, DAEMON, own, daemon_components(loaded, Names(site, DAEMON, loaded.messages)))
     for point in dict.fromkeys(meter.point_name for _, meter in loaded.site.meters()):
         meters = [meter for _, meter in loaded.site.meters() if meter.point_name == point]
@@ -310,7 +310,7 @@ def _device(site: str, name: str, told: Mapping[str, str], components: Iterator[
     identifier = _identifier(site, name)
     payload = {
         "device": {"identifiers": [identifier], **told},
-        "origin": {"name": "phasewatch", "sw_version": version("phasewatch")},
+        "origin": {"name": "phasewatch", "sw_version": version()},
         "availability_mode": "all",
         "components": {key: {**parts, "unique_id": f"{identifier}/{key}", "qos": 1} for key, parts in components},
     }
