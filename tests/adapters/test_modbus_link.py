@@ -1,6 +1,7 @@
 """The link: it comes back by itself, holds one descriptor at a time and keeps its gaps."""
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from phasewatch.adapters.modbus import connection
 from phasewatch.adapters.modbus.bus import Bus, BusError, LinkDown, NoReply, open_bus
 from phasewatch.meters.endpoint import parse_url
 from tests.modbus_server import FRAMINGS, HANG_UP, LINES, Asked, ScriptedMeter, honest, listening, mute, words_at
@@ -296,3 +298,19 @@ def test_one_request_is_on_the_line_at_a_time(tmp_path: Path) -> None:
         assert most == [1]
 
     asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (None, "no_answer"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"), "nothing_listens"),
+        (OSError("Multiple exceptions: [Errno 111] ('::1', 502), [Errno 111] ('127.0.0.1', 502)"), "nothing_listens"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "no_answer"),
+        (OSError(errno.EAGAIN, "Could not exclusively lock port"), "port_taken"),
+        (socket.gaierror(-2, "Name or service not known"), "unknown_host"),
+        (ValueError("no such baud rate"), "other"),
+    ],
+)
+def test_why_there_is_no_connection_is_a_kind_of_its_own(error: Exception | None, trouble: str) -> None:
+    assert connection.trouble_of(error) == trouble

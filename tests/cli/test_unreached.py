@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import serial
 
+from phasewatch.adapters.modbus.protocol import LinkDown, LinkTrouble
 from phasewatch.commissioning import scan
+from phasewatch.commissioning.scan import advice
 from phasewatch.commissioning.serial_ports import holder
-from phasewatch.commissioning.unreached import mended
 from phasewatch.meters.endpoint import parse_url
 from tests.broker import free_port
 from tests.cli.program import all_profiles, phasewatch
@@ -32,18 +33,18 @@ def port() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "mend"),
+    ("trouble", "expected"),
     [
-        ("[Errno 111] Connect call failed ('h', 502)", "h is there, and nothing listens at port 502: see the port"),
-        ("[Errno -2] Name or service not known", "no host is known as h: see its spelling, or write its IP address"),
-        ("no connection within 1 s", "h does not answer: is the device on, its address right"),
-        ("[Errno 113] No route to host", "h does not answer: is the device on, its address right"),
-        ("the connection was lost", "h closes the connection: a gateway may serve one client only"),
-        ("something else", "is the device on, its address right"),
+        ("nothing_listens", "h is there, and nothing listens at port 502: see the port"),
+        ("unknown_host", "no host is known as h: see its spelling, or write its IP address"),
+        ("no_answer", "h does not answer: is the device on, its address right"),
+        ("lost", "h closes the connection: a gateway may serve one client only"),
+        ("other", "is the device on, its address right"),
     ],
 )
-def test_every_reason_has_its_mend(trouble: str, mend: str) -> None:
-    assert mended(trouble, parse_url("tcp://h:502")).startswith(f"{trouble}; {mend}")
+def test_every_reason_has_its_advice(trouble: LinkTrouble, expected: str) -> None:
+    said = advice(LinkDown("whatever the system says", trouble), parse_url("tcp://h:502"))
+    assert said.startswith(f"whatever the system says; {expected}")
 
 
 def test_a_refused_connection_is_one_line_with_its_mend() -> None:
@@ -80,7 +81,7 @@ def test_a_port_that_is_not_there_or_not_permitted_is_said(port: str, monkeypatc
         "/dev/ttyNONE: there is no such port; is the adapter plugged in (ls /dev/serial/by-id /dev/ttyUSB*)?"
     ]
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert "usermod -aG " in mended("[Errno 13] could not open port", parse_url(f"rtu://{port}"))
+    assert "usermod -aG " in advice(LinkDown("[Errno 13] could not open port"), parse_url(f"rtu://{port}"))
 
 
 @contextmanager

@@ -180,7 +180,8 @@ def hear(wire: Wire, request: Request, heard: bytes, chance: random.Random) -> t
         if frame := listener.hear(heard[start : start + size], TRANSACTION):
             return words_of(request, frame.unit_id, frame.pdu)
         start += size
-    raise BadReply(listener.blame(request) or "nothing")
+    blame = listener.blame(request)
+    raise BadReply("nothing" if blame is None else blame.text)
 
 
 def run(count: int, seed: int, *, talk: bool = False) -> Result:

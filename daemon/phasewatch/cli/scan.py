@@ -11,9 +11,8 @@ from rich.table import Column, Table
 
 from phasewatch.cli.errors import problem_found, say
 from phasewatch.commissioning.identify import Found
-from phasewatch.commissioning.scan import Wishes, every_profile, found_on
+from phasewatch.commissioning.scan import Unreached, Wishes, every_profile, found_on
 from phasewatch.commissioning.site_file import site_lines
-from phasewatch.commissioning.unreached import Unreached
 from phasewatch.meters.endpoint import Endpoint, parse_url
 
 

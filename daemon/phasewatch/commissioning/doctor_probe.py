@@ -4,12 +4,11 @@ Judges what meters say: by themselves, and against the others of their point.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, cast, get_args
 
-from phasewatch.adapters.modbus.bus import BadReply, Bus, BusError, LinkDown, NoReply, Refused, open_bus
+from phasewatch.adapters.modbus.bus import BadReply, Bus, BusError, LinkDown, Refused, open_bus
 from phasewatch.adapters.modbus.sunspec import ModelLost, bus_of
 from phasewatch.commissioning.doctor_evidence import BusSeen, Kind, MeterSeen, PointSeen, Trial
 from phasewatch.commissioning.identify import GATEWAY_REFUSALS, Found, Reader, answers, identify, present
@@ -133,8 +132,6 @@ LISTENING_S: Final = 2.0
 OTHER_UNITS: Final = range(1, 21)
 BAUDRATES: Final = (9600, 19200, 38400, 57600, 115200, 4800, 2400)
 
-_OTHER_UNIT: Final = re.compile(r": unit (\d+) answered$")
-_WHOLE: Final = re.compile(r": (unit \d+ answered$|the answer is of function |\d+ bytes announced)")
 """Errors of a frame that is whole, and no answer to the request."""
 
 
@@ -232,7 +229,7 @@ class _Examination:
 
     def _was_late(self, line: Bus, error: BusError) -> bool:
         """Return whether what came in place of an answer was a late one to an earlier request."""
-        if not isinstance(error, BadReply) or not _WHOLE.search(str(error)):
+        if not isinstance(error, BadReply) or not error.whole:
             return False
         before, self._late = self._late, line.counts.late_replies.total()
         return self._late > before
@@ -320,19 +317,19 @@ async def _any_answers(endpoint: Endpoint, settings: BusSettings, plans: Sequenc
 
 
 def _kind(error: BusError, seen: MeterSeen) -> Kind:
-    text = str(error)
+    """Return what a failed read is a sign of, and note which other unit answered."""
     if isinstance(error, Refused):
         return "silent" if error.exception_code in GATEWAY_REFUSALS else "refused"
     if isinstance(error, ModelLost):
         return "refused"
     if isinstance(error, LinkDown):
-        return "lost" if text.endswith("the connection was lost") else "unreachable"
-    if other := _OTHER_UNIT.search(text):
-        seen.foreign_units.add(int(other[1]))
-        return "foreign"
-    if isinstance(error, NoReply):
+        return "lost" if error.trouble == "lost" else "unreachable"
+    if not isinstance(error, BadReply):
         return "silent"
-    return "babble" if "does not fall silent" in text else "damaged" if isinstance(error, BadReply) else "silent"
+    if error.mismatch == "other_unit" and error.unit_id is not None:
+        seen.foreign_units.add(error.unit_id)
+        return "foreign"
+    return "babble" if error.mismatch == "babble" else "damaged"
 
 
 def _otherwise_set(endpoint: Endpoint) -> Iterator[Endpoint]:

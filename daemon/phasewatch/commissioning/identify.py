@@ -83,10 +83,10 @@ async def present(
     meet: Callable[[int], None],
     tell: Tell,
     function_code: int = PRESENCE.function_code,
-) -> str | None:
+) -> LinkDown | None:
     """Hand on each unit that answers; return why the line was given up, None when it was not."""
     asked = lost = 0
-    why = ""
+    why: LinkDown | None = None
     for unit_id in unit_ids:
         asked += 1
         try:
@@ -94,7 +94,7 @@ async def present(
                 meet(unit_id)
             lost = 0
         except LinkDown as error:
-            lost, why = lost + 1, str(error)
+            lost, why = lost + 1, error
             if lost == LOST_IN_A_ROW:
                 return why
         tell(f"unit {unit_id}")

@@ -19,10 +19,9 @@ from rich.table import Column, Table
 
 from phasewatch.commissioning.identify import PATIENT_S, TEMPLATE, Found
 from phasewatch.commissioning.questions import Questions, one_of
-from phasewatch.commissioning.scan import Wishes, found_on, units
+from phasewatch.commissioning.scan import Unreached, Wishes, found_on, units
 from phasewatch.commissioning.serial_ports import Port, obstacle, ports
 from phasewatch.commissioning.site_file import Draft, DraftBus, DraftMeter, interval_for
-from phasewatch.commissioning.unreached import Unreached
 from phasewatch.configuration.errors import InputError
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.measuring_point import Wiring
@@ -192,7 +191,7 @@ class Lines:
         """Ask; `wishes`: its units are proposed; `address`: where the first bus is, None: that is asked."""
         self._questions, self._wishes, self._profiles = questions, wishes, profiles
         self._address = address
-        self._unreached: str | None = None
+        self._unreached: Unreached | None = None
         """Why nobody could be asked the last time; None: somebody could."""
 
     def bus(self, draft: Draft) -> tuple[DraftBus, list[Found]]:
@@ -217,12 +216,13 @@ class Lines:
         url = self._where(taken)
         asked = self._questions.ask("Unit ids to ask, as 1-20 or 1,5,100-110", self._wishes.units, _units)
         found = self._scanned(url, asked)
-        if not found and url.startswith("tcp:") and "cannot connect" not in (self._unreached or ""):
-            typer.echo(self._unreached or NOBODY.format(url=url))
+        connected = self._unreached is None or self._unreached.trouble == "lost"
+        if not found and url.startswith("tcp:") and connected:
+            typer.echo(str(self._unreached or NOBODY.format(url=url)))
             if self._questions.agreed("Try RTU frames over TCP, as gateways of serial lines speak", proposal=True):
                 url = url.replace("tcp:", "rtu+tcp:", 1)
                 found = self._scanned(url, asked)
-        why = self._unreached or NOBODY.format(url=url)
+        why = str(self._unreached or NOBODY.format(url=url))
         if not found and self._questions.accept:
             raise InputError(why)
         if not found:
@@ -239,7 +239,7 @@ class Lines:
         try:
             return found_on(wishes, self._profiles, partial(typer.echo, err=True))
         except Unreached as error:
-            self._unreached = str(error)
+            self._unreached = error
             return []
 
     def _where(self, taken: set[str]) -> str:

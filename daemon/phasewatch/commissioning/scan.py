@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final, cast, get_args
 
 from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import LinkDown, LinkTrouble
 from phasewatch.commissioning.identify import PATIENT_S, Found, Tell, identify, present
 from phasewatch.commissioning.progress import bar
-from phasewatch.commissioning.unreached import Unreached, mended
+from phasewatch.commissioning.serial_ports import holder, obstacle
 from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.files import load_profile, profile_ids
 from phasewatch.meters.endpoint import Endpoint, Parity, parse_url
@@ -27,6 +28,42 @@ LATE_S: Final = 0.5
 """How long the answer of the unit asked last is waited for."""
 ONE_METER: Final = 5
 """This many units that all answer at a network endpoint are one meter that does not look at the unit id."""
+
+
+_SEE_ADDRESS: Final = "is the device on, its address right, and the network in between (ping {host})?"
+_ADVICE: Final[dict[LinkTrouble, str]] = {
+    "nothing_listens": "{host} is there, and nothing listens at port {port}: see the port, and whether Modbus is on",
+    "unknown_host": "no host is known as {host}: see its spelling, or write its IP address",
+    "no_answer": f"{{host}} does not answer: {_SEE_ADDRESS}",
+    "lost": "{host} closes the connection: a gateway may serve one client only (stop the other), or speak another"
+    " framing",
+}
+
+
+class Unreached(Exception):  # noqa: N818  (it says what happened)
+    """Nothing could be asked; the text says why, and what to do."""
+
+    def __init__(self, text: str, trouble: LinkTrouble) -> None:
+        """Keep the kind of trouble beside the text."""
+        super().__init__(text)
+        self.trouble = trouble
+
+
+def advice(error: LinkDown, endpoint: Endpoint) -> str:
+    """Return why an endpoint could not be reached, and what to do."""
+    if endpoint.device is not None:
+        return _port_advice(error, Path(endpoint.device))
+    wording = _ADVICE.get(error.trouble, _SEE_ADDRESS)
+    return f"{error}; {wording.format(host=endpoint.host, port=endpoint.port)}"
+
+
+def _port_advice(error: LinkDown, device: Path) -> str:
+    if (why := obstacle(device)) is not None:
+        return why
+    if error.trouble == "port_taken":
+        who = holder(device) or "another program (sudo fuser -v shows which)"
+        return f"{device}: {who} has it open; stop that first, as with systemctl stop phasewatch"
+    return f"{error}; is it a serial port, and can it do these settings?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +94,7 @@ def found_on(wishes: Wishes, profiles: Mapping[str, Profile], say: Callable[[str
     if asyncio.run(_until_interrupted(search)):
         say("stopped; what was found so far:")
     elif search.unreached is not None:
-        raise Unreached(search.unreached)
+        raise search.unreached
     for line in search.troubles:
         say(line)
     return search.found
@@ -113,18 +150,19 @@ class _Search:
         self._lines, self._unit_ids, self._profiles, self._timeout_s = lines, unit_ids, profiles, timeout_s
         self._progress = bar()
         self._task = self._progress.add_task("", total=len(lines) * len(unit_ids))
-        self._given_up: dict[str, str] = {}
+        self._given_up: dict[str, LinkDown] = {}
         """URL -> why."""
         self.found: list[Found] = []
         self.troubles: list[str] = []
 
     @property
-    def unreached(self) -> str | None:
-        """Why nobody could be asked, with the mend; None: somebody could."""
+    def unreached(self) -> Unreached | None:
+        """Why nobody could be asked; None: somebody could."""
         if self.found or any(endpoint.url not in self._given_up for endpoint in self._lines):
             return None
         first = self._lines[0]
-        return mended(self._given_up[first.url], first)
+        error = self._given_up[first.url]
+        return Unreached(advice(error, first), error.trouble)
 
     async def run(self) -> None:
         with self._progress:
@@ -154,7 +192,7 @@ class _Search:
         try:
             trouble = await present(bus, silent, meet, self._telling(endpoint), function_code)
             if trouble is not None:
-                self.troubles.append(trouble)
+                self.troubles.append(str(trouble))
                 self._given_up[endpoint.url] = trouble
             elif endpoint.serial_line:
                 await asyncio.sleep(LATE_S)

@@ -66,7 +66,7 @@ class _ModbusBus:
         self._link: LineConnection | None = None
         self._closed = False
         self._next_transaction_id = 0
-        self._backoff, self._failure = LineBackoff(), ""
+        self._backoff, self._failure = LineBackoff(), LinkDown("")
 
     @property
     def counts(self) -> LineCounts:
@@ -126,7 +126,7 @@ class _ModbusBus:
         while not await self._ready(request):
             if left_s < 0:
                 self._drop()
-                raise BadReply(f"{request}: not sent, for the line does not fall silent")
+                raise BadReply(f"{request}: not sent, for the line does not fall silent", "babble")
             wait_s = coarse_s(max(self._ready_at(request) - _now(), 0.0))
             left_s -= wait_s  # not by the clock: a loop held up is no babble
             await asyncio.sleep(wait_s)
@@ -149,13 +149,13 @@ class _ModbusBus:
     async def _connect(self) -> None:
         self._drop()
         if (wait_s := self._backoff.until - _now()) > 0:
-            raise LinkDown(f"{self._failure}; next attempt in {wait_s:.1f} s")
+            raise LinkDown(f"{self._failure}; next attempt in {wait_s:.1f} s", self._failure.trouble)
         await asyncio.sleep(0)  # the old descriptor closes first: gateways have few slots
         link = self._link = LineConnection(self._endpoint, self._pace.timeout_s, self._tally)
         try:
             await link.open(self._next_transaction_id)
         except LinkDown as error:
-            self._failure = str(error)
+            self._failure = error
             self._backoff.failed(_now())
             raise
         finally:

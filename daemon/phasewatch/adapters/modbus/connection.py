@@ -1,6 +1,9 @@
 """One connection to a bus, made with pymodbus: the only importer of its client."""
 
 import asyncio
+import errno
+import re
+import socket
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -14,7 +17,7 @@ from pymodbus.pdu import DecodePDU, ModbusPDU
 
 from phasewatch.adapters.modbus.framing import MBAP, RTU, Dialect, Frame, Listener
 from phasewatch.adapters.modbus.line_statistics import LineStatistics
-from phasewatch.adapters.modbus.protocol import BadReply, LinkDown, NoReply, Request
+from phasewatch.adapters.modbus.protocol import BadReply, LinkDown, LinkTrouble, NoReply, Request
 from phasewatch.meters.endpoint import Endpoint
 
 FRAME_CHARACTERS: Final = 8 + 5
@@ -103,7 +106,7 @@ class LineConnection:
         """Connect within the time-out. Raises: LinkDown with host and reason."""
         if not await self._client.connect():
             reason = self._failure or f"no connection within {self._timeout_s:g} s"
-            raise LinkDown(f"{self._endpoint.url}: cannot connect: {reason}")
+            raise LinkDown(f"{self._endpoint.url}: cannot connect: {reason}", trouble_of(self._failure))
         # Ids run on over connections: a gateway may hand the answer to an old request to a new connection.
         self._client.ctx.next_tid = next_transaction_id
 
@@ -137,9 +140,9 @@ class LineConnection:
 
     def _fail(self, request: Request, error: Exception) -> NoReturn:
         if not self.up or isinstance(error, OSError):
-            raise LinkDown(f"{request}: the connection was lost") from None
+            raise LinkDown(f"{request}: the connection was lost", "lost") from None
         if blame := self.listener.blame(request):
-            raise BadReply(f"{request}: {blame}") from None
+            raise BadReply(f"{request}: {blame.text}", blame.mismatch, blame.unit_id) from None
         raise NoReply(f"{request}: no answer within {self._timeout_s:g} s") from None
 
     async def _create_and_remember(self) -> Any:
@@ -156,6 +159,29 @@ class LineConnection:
         answer = self._client.ctx.response_future
         if not up and self.listener.waiting and not answer.done():
             answer.set_exception(ConnectionError("lost"))
+
+
+_TROUBLES: Final[dict[int, LinkTrouble]] = {
+    errno.ECONNREFUSED: "nothing_listens",
+    errno.ENETUNREACH: "no_answer",
+    errno.EHOSTUNREACH: "no_answer",
+    errno.ETIMEDOUT: "no_answer",
+    errno.EBUSY: "port_taken",
+    errno.EAGAIN: "port_taken",  # the lock of a serial port that another program has
+}
+_JOINED: Final = re.compile(r"\[Errno (\d+)\]")
+"""asyncio joins the errors of several addresses of one host into a text without their numbers."""
+
+
+def trouble_of(error: Exception | None) -> LinkTrouble:
+    """Return the kind of trouble behind a failed connect; None: it took longer than the time-out."""
+    if error is None:
+        return "no_answer"
+    if isinstance(error, socket.gaierror):
+        return "unknown_host"
+    joined = _JOINED.search(str(error))
+    number = getattr(error, "errno", None) or (int(joined[1]) if joined else None)
+    return _TROUBLES.get(number or 0, "other")
 
 
 def dialect_of(endpoint: Endpoint) -> Dialect:

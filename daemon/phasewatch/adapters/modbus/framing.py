@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from phasewatch.adapters.modbus.line_statistics import KEPT_BYTES, LineStatistics, Whole
-from phasewatch.adapters.modbus.protocol import Request
+from phasewatch.adapters.modbus.protocol import Mismatch, Request
 
 READS: Final = (3, 4, 0x83, 0x84)
 """Function codes of answers to reads, and of exceptions to them."""
@@ -116,29 +116,37 @@ def _mbap_header(heard: bytes, start: int) -> tuple[int, int] | None:
     return transaction_id, 6 + length if protocol_id == 0 and 2 <= length <= 254 else 0
 
 
-def blame_rtu(heard: bytes, request: Request, _transaction_id: int) -> str | None:
-    """Say what came instead of an answer; None = nothing but the echo of the request."""
+class Blame(NamedTuple):
+    """What came in place of an answer."""
+
+    text: str
+    mismatch: Mismatch
+    unit_id: int | None = None
+
+
+def blame_rtu(heard: bytes, request: Request, _transaction_id: int) -> Blame | None:
+    """Return what came in place of an answer; None: nothing but the echo of the request."""
     rest = heard.replace(rtu_frame(request.unit_id, request.pdu), b"", 1)
     for start in range(len(rest)):
         size = _rtu_size(rest, start)
         if size and start + size <= len(rest) and (frame := _rtu_frame_at(rest, start, size)):
-            return f"unit {frame.unit_id} answered"
-    return f"{len(rest)} bytes without a whole frame (CRC): {_sample(rest)}" if rest else None
+            return Blame(f"unit {frame.unit_id} answered", "other_unit", frame.unit_id)
+    return Blame(f"{len(rest)} bytes without a whole frame (CRC): {_sample(rest)}", "damaged") if rest else None
 
 
-def blame_mbap(heard: bytes, _request: Request, transaction_id: int) -> str | None:
-    """Say what came instead of an answer; None = nothing."""
+def blame_mbap(heard: bytes, _request: Request, transaction_id: int) -> Blame | None:
+    """Return what came in place of an answer; None: nothing."""
     header = _mbap_header(heard, 0)
     if header is None:
-        return f"cut short after {len(heard)} bytes: {_sample(heard)}" if heard else None
+        return Blame(f"cut short after {len(heard)} bytes: {_sample(heard)}", "cut_short") if heard else None
     found_id, size = header
     if not size:
-        return f"this is no Modbus TCP: {_sample(heard)}"
+        return Blame(f"this is no Modbus TCP: {_sample(heard)}", "not_modbus")
     if found_id != transaction_id:
-        return f"transaction {found_id} answered instead of {transaction_id}"
+        return Blame(f"transaction {found_id} answered instead of {transaction_id}", "other_transaction")
     if size <= len(heard):
-        return f"unit {heard[6]} answered"
-    return f"cut short after {len(heard)} of {size} bytes: {_sample(heard)}"
+        return Blame(f"unit {heard[6]} answered", "other_unit", heard[6])
+    return Blame(f"cut short after {len(heard)} of {size} bytes: {_sample(heard)}", "cut_short")
 
 
 def _sample(heard: bytes) -> str:
@@ -181,7 +189,7 @@ class Dialect(NamedTuple):
     """How a framing is read."""
 
     find: Callable[[bytes, Request, int], Found]
-    blame: Callable[[bytes, Request, int], str | None]
+    blame: Callable[[bytes, Request, int], Blame | None]
     wholes: Callable[[bytes], Iterator[Whole]]
     pack: Callable[[Frame], bytes]
     envelope_bytes: int
@@ -261,8 +269,8 @@ class Listener:
         self._came(self._request, frame)
         return frame
 
-    def blame(self, request: Request) -> str | None:
-        """Say what came instead of an answer to the request; None = nothing."""
+    def blame(self, request: Request) -> Blame | None:
+        """Return what came in place of an answer to the request; None: nothing."""
         return self._dialect.blame(self._heard, request, self._transaction_id)
 
     def _came(self, request: Request, frame: Frame) -> None:

@@ -1,12 +1,9 @@
-"""What is asked of a meter, which answer fits, and what can go wrong.
-
-What a bus has seen on its line beside its answers: signs of a bad line, of twin units, of another master.
-"""
+"""What is asked of a meter, which answer fits, what can go wrong, and what a bus counts of its line."""
 
 import struct
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
-from typing import Final, Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
 
 @dataclass(slots=True)
@@ -32,11 +29,6 @@ class LineCounts:
     """Unit id -> replies to requests that had been answered."""
     exceptions: Counter[int] = field(default_factory=Counter)
     """Exception code -> refusals."""
-
-    @property
-    def crc_error_rate(self) -> float:
-        """Share of the requests that came back damaged, 0 to 1."""
-        return self.crc_errors / self.requests if self.requests else 0.0
 
     def copy(self) -> Self:
         """Return the counts of this moment."""
@@ -77,16 +69,41 @@ class BusError(Exception):
     """A read brought no sample."""
 
 
+LinkTrouble = Literal["nothing_listens", "unknown_host", "no_answer", "port_taken", "lost", "other"]
+"""Why there is no connection, as far as the system tells."""
+
+
 class LinkDown(BusError):
     """The bus is not connected, cannot be connected, or lost its connection."""
+
+    def __init__(self, message: str, trouble: LinkTrouble = "other") -> None:
+        """Keep the kind of trouble beside the message."""
+        super().__init__(message)
+        self.trouble = trouble
 
 
 class NoReply(BusError):
     """The meter did not answer in time."""
 
 
+Mismatch = Literal[
+    "other_unit", "other_function", "other_length", "other_transaction", "cut_short", "damaged", "not_modbus", "babble"
+]
+"""In what a reply does not fit; `babble`: the line did not fall silent, and nothing was sent."""
+
+
 class BadReply(BusError):
     """Something came back that is no answer to the request."""
+
+    def __init__(self, message: str, mismatch: Mismatch = "damaged", unit_id: int | None = None) -> None:
+        """Keep what does not fit beside the message, and the unit that answered, if another did."""
+        super().__init__(message)
+        self.mismatch, self.unit_id = mismatch, unit_id
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was a whole frame, which may be a late answer."""
+        return self.mismatch in ("other_unit", "other_function", "other_length")
 
 
 class Refused(BusError):
@@ -169,13 +186,15 @@ def words_of(request: Request, unit_id: int, pdu: bytes) -> tuple[int, ...]:
     Raises: BadReply if it does not fit; Refused if it is an exception to this very request.
     """
     if unit_id != request.unit_id:
-        raise BadReply(f"{request}: unit {unit_id} answered")
+        raise BadReply(f"{request}: unit {unit_id} answered", "other_unit", unit_id)
     if len(pdu) < 2:
-        raise BadReply(f"{request}: the answer is cut short: {pdu.hex(' ')}")
+        raise BadReply(f"{request}: the answer is cut short: {pdu.hex(' ')}", "cut_short")
     if pdu[0] == request.function_code | 0x80 and len(pdu) == 2:
         raise refusal(request, pdu[1])
     if pdu[0] != request.function_code:
-        raise BadReply(f"{request}: the answer is of function {pdu[0] & 0x7F}: {pdu[:8].hex(' ')}")
+        said = f"the answer is of function {pdu[0] & 0x7F}: {pdu[:8].hex(' ')}"
+        raise BadReply(f"{request}: {said}", "other_function")
     if pdu[1] != 2 * request.count or len(pdu) != 2 + 2 * request.count:
-        raise BadReply(f"{request}: {pdu[1]} bytes announced, {len(pdu) - 2} came, {2 * request.count} asked for")
+        lengths = f"{pdu[1]} bytes announced, {len(pdu) - 2} came, {2 * request.count} asked for"
+        raise BadReply(f"{request}: {lengths}", "other_length")
     return struct.unpack_from(f">{request.count}H", pdu, 2)
