@@ -186,6 +186,22 @@ def test_values_outside_the_plausible_range_are_missing(quantity: str, value: fl
     assert one(quantity, words_of(value, "f32"), type="f32") == (value if reason is None else reason)
 
 
+@pytest.mark.parametrize("quantity", ["voltage_l1_n", "voltage_l1_l2", "voltage_n_pe"])
+def test_a_voltage_in_the_wrong_word_order_is_missing_and_says_so(quantity: str) -> None:
+    reason = one(quantity, words_of(231.0, "f32", "little"), type="f32", word_order="big")
+    assert reason == "implausible: 2.41794e-41 V is what two words in the wrong order make; see word_order"
+
+
+@pytest.mark.parametrize(("value", "believed"), [(1e-9, True), (9.9e-10, False), (0.0, True)])
+def test_a_float_voltage_is_zero_or_not_below_a_nanovolt(value: float, believed: bool) -> None:
+    found = one("voltage_l1_n", words_of(value, "f64"), type="f64")
+    assert (found == value) is believed
+
+
+def test_another_float_quantity_may_be_as_small_as_it_likes() -> None:
+    assert one("current_l1", words_of(1e-12, "f64"), type="f64") == 1e-12
+
+
 def test_a_negative_zero_is_zero() -> None:
     value = one("voltage_l1_n", [0x8000, 0], type="f32")
     assert isinstance(value, float)
