@@ -286,6 +286,7 @@ def test_a_quantity_the_meter_does_not_have_is_refused() -> None:
         ({0: (2301,)}, {"voltage_l1_n": 230.1}, []),
         ({0: (65535,)}, {"voltage_l1_n": None}, []),
         ({0: (2301,)}, {"voltage_l1_n": 231}, ["examples[0].values.voltage_l1_n: is 231.0, the words say 230.1"]),
+        ({0: (2301,)}, {"voltage_l1_n": None}, ["examples[0].values.voltage_l1_n: is null, the words say 230.1"]),
         (
             {0: (65535,)},
             {"voltage_l1_n": 230},
@@ -310,3 +311,11 @@ def test_an_example_that_does_not_hold_is_named(
         registers={"voltage_l1_n": register}, examples=[Example(note="x", words=words, values=values).model_dump()]
     )
     assert example_problems(meter) == problems
+
+
+def test_an_example_may_round_a_picovolt_to_zero() -> None:
+    meter = profile(
+        registers={"voltage_l1_n": {"address": 0, "type": "u16", "scale": 1e-12}},
+        examples=[Example(note="x", words={0: (1,)}, values={"voltage_l1_n": 0.0}).model_dump()],
+    )
+    assert example_problems(meter) == []
