@@ -9,7 +9,7 @@ FAST := tests/meters tests/electrical tests/rules tests/alerts tests/drawing tes
 # One process a core; a process that has finished takes tests from the others.
 PARALLEL ?= -n auto --dist worksteal
 
-.PHONY: help demo test test-fast check lint fix bench soak lock clean
+.PHONY: help demo test test-fast check lint fix bench soak mutants mutants-of lock clean
 .DEFAULT_GOAL := test
 
 help:  ## this list
@@ -44,6 +44,26 @@ soak: $(READY)  ## the long form of the fault tests: about an hour and a half
 	$(BIN)/python -m tests.faults.storm
 	$(BIN)/python -m tests.faults.kills --rounds 200
 	$(BIN)/python -m tests.faults.soak --minutes 30
+
+# Pure packages; each has its tests in the folder of the same name. MODULE is one file of them, such as decode.
+PACKAGES ?= meters rules alerts
+MODULE ?= *
+JOBS ?= $(shell nproc)
+MUTANTS := .mutants_cache
+
+mutants: $(READY)  ## put faults into PACKAGES (MODULE: one file) and list those that no test notices; slow
+	@test -x $(BIN)/mutmut || $(PIP_INSTALL) --editable '.[mutants]'
+	@for package in $(PACKAGES); do $(MAKE) --no-print-directory mutants-of PACKAGE=$$package || exit 1; done
+
+mutants-of:
+	mkdir -p $(MUTANTS)/$(PACKAGE)/src
+	cp -r --update --preserve=timestamps daemon/phasewatch $(MUTANTS)/$(PACKAGE)/src/
+	cp -r --update --preserve=timestamps tests config $(MUTANTS)/$(PACKAGE)/
+	sed 's/PACKAGE/$(PACKAGE)/' pyproject.toml >$(MUTANTS)/$(PACKAGE)/pyproject.toml
+	cd $(MUTANTS)/$(PACKAGE) && HYPOTHESIS_PROFILE=mutants nice -n 10 $(abspath $(BIN))/mutmut run \
+	  --max-children $(JOBS) 'phasewatch.$(PACKAGE).$(MODULE)*' >progress.log 2>&1 || { tail -c 2000 progress.log >&2; exit 1; }
+	@tr '\r' '\n' <$(MUTANTS)/$(PACKAGE)/progress.log | tail -n 2
+	cd $(MUTANTS)/$(PACKAGE) && $(abspath $(BIN))/mutmut results
 
 # What an activated environment or a pip.conf says about other places must not lead the set-up astray.
 unexport PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT VIRTUAL_ENV

@@ -37,6 +37,13 @@ def test_overruns_are_counted_and_never_queued() -> None:
     assert scene.poller.meters[0].overruns == 8
 
 
+def test_polls_that_a_dead_meter_costs_itself_are_no_overruns() -> None:
+    """They would say that the bus is overloaded, where only one meter is silent."""
+    scene = played(lambda s: s.line.die(1), 100.0, interval_s=0.1)
+    assert scene.poller.meters[0].failures > 3
+    assert scene.poller.meters[0].overruns == 0
+
+
 def test_each_meter_is_polled_at_its_own_phase_of_the_interval() -> None:
     scene = played(3.0, phases_s=(0.0, 0.25, 0.5))
     for unit_id, phase_s in ((1, 0.0), (2, 0.25), (3, 0.5)):

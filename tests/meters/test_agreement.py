@@ -88,3 +88,27 @@ def test_meters_of_their_class_on_one_board_never_contradict_each_other_whatever
             meter = Meter(profile, member.wiring, drawn_gains(profile, chance))
             said.append(PointReadings(member.meter, 0.5, at_point(member, meter.readings(board))))
         assert contradiction(said, 2 * 0.015 * 230.0) is None
+
+
+def apart(first_v: float, second_v: float, *, accuracy_percent: float, drift_v: float) -> bool:
+    """Return whether two meters that read these contradict each other."""
+    said = [PointReadings(name, accuracy_percent, {LN[0]: volts}) for name, volts in (("a", first_v), ("b", second_v))]
+    return contradiction(said, drift_v) is not None
+
+
+def test_readings_as_far_apart_as_their_classes_and_drift_allow_still_agree() -> None:
+    # One percent of 100 V and of 300 V is 4 V.
+    assert not apart(100.0, 300.0, accuracy_percent=1.0, drift_v=196.0)
+    assert apart(100.0, 300.0, accuracy_percent=1.0, drift_v=195.9)
+
+
+def test_nothing_is_hidden_where_no_register_reads_zero() -> None:
+    assert apart(100.0, 100.9, accuracy_percent=0.1, drift_v=0.1)
+
+
+def test_the_worst_contradiction_is_the_one_furthest_apart() -> None:
+    said = [
+        PointReadings("a", 0.5, {LN[0]: 300.0, LN[1]: 100.0, LN[2]: 300.0}),
+        PointReadings("b", 0.5, {LN[0]: 280.0, LN[1]: 0.0, LN[2]: 280.0}),
+    ]
+    assert contradiction(said, 1.0) == Contradiction(LN[1], "a", 100.0, "b", 0.0)

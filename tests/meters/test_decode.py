@@ -186,6 +186,22 @@ def test_values_outside_the_plausible_range_are_missing(quantity: str, value: fl
     assert one(quantity, words_of(value, "f32"), type="f32") == (value if reason is None else reason)
 
 
+@pytest.mark.parametrize("quantity", ["voltage_l1_n", "voltage_l1_l2", "voltage_n_pe"])
+def test_a_voltage_in_the_wrong_word_order_is_missing_and_says_so(quantity: str) -> None:
+    reason = one(quantity, words_of(231.0, "f32", "little"), type="f32", word_order="big")
+    assert reason == "implausible: 2.41794e-41 V is what two words in the wrong order make; see word_order"
+
+
+@pytest.mark.parametrize(("value", "believed"), [(1e-9, True), (9.9e-10, False), (0.0, True)])
+def test_a_float_voltage_is_zero_or_not_below_a_nanovolt(value: float, believed: bool) -> None:
+    found = one("voltage_l1_n", words_of(value, "f64"), type="f64")
+    assert (found == value) is believed
+
+
+def test_another_float_quantity_may_be_as_small_as_it_likes() -> None:
+    assert one("current_l1", words_of(1e-12, "f64"), type="f64") == 1e-12
+
+
 def test_a_negative_zero_is_zero() -> None:
     value = one("voltage_l1_n", [0x8000, 0], type="f32")
     assert isinstance(value, float)
@@ -270,6 +286,7 @@ def test_a_quantity_the_meter_does_not_have_is_refused() -> None:
         ({0: (2301,)}, {"voltage_l1_n": 230.1}, []),
         ({0: (65535,)}, {"voltage_l1_n": None}, []),
         ({0: (2301,)}, {"voltage_l1_n": 231}, ["examples[0].values.voltage_l1_n: is 231.0, the words say 230.1"]),
+        ({0: (2301,)}, {"voltage_l1_n": None}, ["examples[0].values.voltage_l1_n: is null, the words say 230.1"]),
         (
             {0: (65535,)},
             {"voltage_l1_n": 230},
@@ -294,3 +311,11 @@ def test_an_example_that_does_not_hold_is_named(
         registers={"voltage_l1_n": register}, examples=[Example(note="x", words=words, values=values).model_dump()]
     )
     assert example_problems(meter) == problems
+
+
+def test_an_example_may_round_a_picovolt_to_zero() -> None:
+    meter = profile(
+        registers={"voltage_l1_n": {"address": 0, "type": "u16", "scale": 1e-12}},
+        examples=[Example(note="x", words={0: (1,)}, values={"voltage_l1_n": 0.0}).model_dump()],
+    )
+    assert example_problems(meter) == []

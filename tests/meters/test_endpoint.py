@@ -63,6 +63,16 @@ def test_a_wrong_url_is_refused_with_its_mend(url: str, mend: str) -> None:
         parse_url(url)
 
 
+@pytest.mark.parametrize(("baudrate", "allowed"), [(299, False), (300, True), (4_000_000, True), (4_000_001, False)])
+def test_a_line_has_a_speed_that_serial_ports_have(baudrate: int, allowed: bool) -> None:
+    url = f"rtu:///dev/ttyS0?baudrate={baudrate}"
+    if allowed:
+        assert parse_url(url).baudrate == baudrate
+    else:
+        with pytest.raises(ValueError, match="must be a whole number from 300 to 4000000"):
+            parse_url(url)
+
+
 def test_one_host_and_port_is_one_endpoint_under_any_framing() -> None:
     keys = {parse_url(f"{framing}://Gateway:502").key for framing in ("tcp", "udp", "rtu+tcp")}
     assert keys == {"gateway:502"}

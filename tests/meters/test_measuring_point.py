@@ -268,3 +268,59 @@ def test_a_meter_that_never_answered_leaves_what_its_wiring_promises_unjudged() 
     joined = point.feed(reading("main", 0.0, {LN[0]: 230.0, LN[2]: 230.0}))
     assert joined is not None
     assert joined.unjudged == {NPE: SILENT, LN[1]: SILENT}
+
+
+def test_a_picture_carries_the_moment_of_the_reading_that_made_it() -> None:
+    for joined in (settled().lead(3.0), alone(Member("m")).feed(reading("m", 3.0, SOUND))):
+        assert joined is not None
+        assert (joined.reading.at, joined.reading.monotonic_s) == (START + timedelta(seconds=3), 3.0)
+
+
+def test_the_meter_of_the_phases_leads_wherever_the_site_file_has_it() -> None:
+    point = MeasuringPoint("board", [Member("earth", "neutral_on_pe"), Member("main")], 230.0)
+    assert [member.meter for member in point.members] == ["main", "earth"]
+
+
+@pytest.mark.parametrize(("step_v", "steady"), [(3.0, True), (3.01, False)])
+def test_a_step_is_more_than_its_limit(step_v: float, steady: bool) -> None:
+    point = MeasuringPoint("board", [Member("main"), Member("earth", "neutral_on_pe")], 200.0)
+    for at_s in range(3):
+        point.feed(reading("main", at_s, three(LN, 200.0, 200.0, 200.0)))
+        point.feed(reading("earth", at_s + 0.2, TO_EARTH))
+    joined = point.feed(reading("main", 3.0, three(LN, 200.0 + step_v, 200.0, 200.0)))
+    assert joined is not None
+    assert (set(LPE) <= set(joined.geometry)) is steady
+
+
+def test_a_meter_read_at_the_moment_of_the_step_was_asked_since_the_step() -> None:
+    pair, low = settled(), three(LN, 200.0, 200.0, 200.0)
+    pair.lead(3.0, low)
+    pair.earth(3.0)
+    assert set(LPE) <= set(pair.lead(4.0, low).geometry)
+
+
+def test_the_medians_are_those_of_the_last_ten_seconds_with_both_ends() -> None:
+    pair = settled()
+    for at_s in range(3, 31):
+        joined = pair.lead(at_s, three(LN, 100.0 + 4.0 * at_s, 230.0, 230.0))
+        pair.earth(at_s + 0.2)
+    assert joined.geometry[LN[0]] == 100.0 + 4.0 * 25
+
+
+def test_meters_polled_slowly_get_five_polls_before_the_medians_are_judged() -> None:
+    pair = Pair(interval_s=10.0)
+    judged = []
+    for at_s in range(0, 100, 10):
+        joined = pair.lead(at_s, three(LN, 100.0 + at_s, 230.0, 230.0))
+        pair.earth(at_s + 0.2)
+        judged.append(set(LPE) <= set(joined.geometry))
+    assert judged == [False] * 6 + [True] * 4
+
+
+@pytest.mark.parametrize("start_s", [0.0, 5000.0])
+def test_a_meter_is_silent_after_more_than_ten_seconds(start_s: float) -> None:
+    for gap_s, why in ((10.0, APART), (10.25, SILENT)):
+        pair = Pair()
+        pair.lead(start_s)
+        pair.earth(start_s)
+        assert pair.lead(start_s + gap_s).unjudged == dict.fromkeys(LPE, why)

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from phasewatch.meters.profile import Profile
+from phasewatch.meters.profile import Mark, Profile
 
 HEAD = {"id": "test", "maker": "any", "models": ["any"], "kind": "test", "sources": ["test"], "function_code": 3}
 VOLTAGE = {"voltage_l1_n": {"address": 0, "type": "f32"}}
@@ -56,3 +56,41 @@ def test_a_register_may_have_its_own_window() -> None:
     meter = profile(registers={**VOLTAGE, "frequency": own}, window_s=0.2)
     assert (meter.window_of("voltage_l1_n"), meter.window_of("frequency")) == (0.2, 1)
     assert profile().window_of("voltage_l1_n") is None
+
+
+@pytest.mark.parametrize(
+    ("ids", "serial_line", "unit_id"),
+    [
+        ({"unit_id": 5, "tcp_unit_id": 255}, True, 5),
+        ({"unit_id": 5, "tcp_unit_id": 255}, False, 255),
+        ({"unit_id": 5, "tcp_unit_id": 0}, False, 0),
+        ({"unit_id": 5}, False, 5),
+    ],
+)
+def test_a_meter_may_have_another_unit_id_on_the_network(ids: dict[str, int], serial_line: bool, unit_id: int) -> None:
+    assert profile(**ids).unit_id_on(serial_line=serial_line) == unit_id
+
+
+@pytest.mark.parametrize(
+    ("tells", "words", "fits"),
+    [
+        ({"equals": [112, 121]}, (112,), True),
+        ({"equals": [112, 121]}, (113,), False),
+        ({"equals": [0x00010002]}, (1, 2), True),
+        ({"equals": [0x00010002]}, (2, 1), False),
+        ({"begins": "PM51"}, (0x504D, 0x3531, 0x3130), True),
+        ({"begins": "PM51"}, (0x3030, 0x504D, 0x3531), False),
+        ({"begins": "PM51"}, (0x4D50, 0x3135), False),
+        ({"begins": "Ω"}, (0xCEA9,), False),
+    ],
+)
+def test_a_mark_tells_the_model_by_a_number_or_by_the_beginning_of_a_text(
+    tells: dict[str, object], words: tuple[int, ...], fits: bool
+) -> None:
+    assert Mark.model_validate({"function_code": 3, "address": 0, **tells}).fits(words) is fits
+
+
+def test_a_mark_has_either_numbers_or_a_text() -> None:
+    for tells in ({}, {"equals": [1], "begins": "PM"}):
+        with pytest.raises(ValidationError, match="needs either equals"):
+            Mark.model_validate({"function_code": 3, "address": 0, **tells})

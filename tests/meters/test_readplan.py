@@ -292,6 +292,10 @@ def test_a_meter_that_needs_silence_gets_it() -> None:
     assert serial_cost(9600, gap_ms=1) == SERIAL
 
 
+def test_over_the_network_a_meter_gets_its_silence_too() -> None:
+    assert tcp_cost(round_trip_ms=3.0, gap_ms=20.0) == Cost(23.0, 0.0)
+
+
 def test_fast_lines_keep_a_fixed_gap() -> None:
     costs = [serial_cost(rate, turnaround_ms=0) for rate in (9600, 19200, 38400, 115200)]
     assert all(slow.request_ms > fast.request_ms for slow, fast in pairwise(costs))

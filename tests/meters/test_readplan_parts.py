@@ -57,3 +57,15 @@ def test_a_probe_is_the_shortest_request_for_a_voltage_within_what_is_asked() ->
     ):
         assert probe(requests, FLOATS, FLOATS.registers) == shortest
     assert probe(plan(FAR, FAR.registers, SERIAL), FAR, FAR.registers) == Request(3, 100, 1)
+
+
+def test_a_probe_is_short_wherever_it_stands() -> None:
+    registers = {"voltage_l1_n": {"address": 0, "type": "f64"}, "voltage_l2_n": {"address": 100, "type": "u16"}}
+    meter = Profile.model_validate(HEAD | {"registers": registers})
+    assert probe(plan(meter, registers, SERIAL), meter, registers) == Request(3, 100, 1)
+
+
+def test_a_probe_asks_for_a_value_and_not_for_its_exponent() -> None:
+    registers = {"current_l1": {"address": 90, "type": "u32", "exponent_at": 3000}}
+    meter = Profile.model_validate(HEAD | {"registers": registers})
+    assert probe(plan(meter, registers, SERIAL), meter, registers) == Request(3, 90, 2)

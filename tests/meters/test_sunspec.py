@@ -186,7 +186,9 @@ def test_words_of_another_model_are_no_values(first: int | None) -> None:
         words[0] = first
     values, missing = decode(words, INT, 230.0)
     assert values == {}
+    why = "no model header was read" if first is None else f"SunSpec model {first} does not see it"
     assert missing.keys() == INT.registers.keys()
+    assert missing[LN[0]] == why
 
 
 def _from_header(words: Mapping[int, int]) -> dict[int, int]:
@@ -218,6 +220,20 @@ def profile(**sunspec: object) -> Profile:
 def test_a_profile_of_models_is_checked(keys: dict[str, object], told: str) -> None:
     with pytest.raises(ValidationError, match=told.replace("(", r"\(")):
         profile(**keys)
+
+
+@pytest.mark.parametrize(
+    ("register", "least"),
+    [
+        ({"address": 4, "type": "i16"}, 3),
+        ({"address": 4, "type": "f32"}, 4),
+        ({"address": 4, "type": "i16", "exponent_at": 9}, 8),
+    ],
+)
+def test_a_model_is_whole_from_the_length_that_holds_every_register(register: dict[str, object], least: int) -> None:
+    meter = profile(registers={LN[0]: register})
+    assert walked(device((203, least)), meter)[0].place == Place(40002, 203, least)
+    assert walked(device((203, least - 1)), meter)[0].place is None
 
 
 def test_a_profile_whose_registers_do_not_fit_one_request_with_the_header_cannot_be_planned() -> None:
