@@ -10,7 +10,7 @@ import pytest
 
 from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, Bounds
 from phasewatch.alerts.evidence import Evidence
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change
 from tests.adapters.test_delivery import config, drained, many, running, unique
 from tests.broker import free_port, mosquitto, subscriber, wait_until
 
@@ -86,7 +86,7 @@ def test_a_change_that_cannot_be_written_does_not_take_the_others_with_it(tmp_pa
 
 @pytest.mark.broker
 def test_a_disk_that_is_back_is_used_again_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phasewatch.adapters.journal.journal.memory_fallback.SHORTEST_AWAY_S", 0.05)
+    monkeypatch.setattr("phasewatch.adapters.journal.memory_fallback.SHORTEST_AWAY_S", 0.05)
     with (
         mosquitto(tmp_path / "broker") as broker,
         subscriber(broker.url) as watching,
@@ -145,7 +145,7 @@ def test_a_row_for_which_the_broker_drops_the_connection_becomes_a_dead_letter(t
         assert delivery.status.connects == connects
         with subscriber(broker.url) as watching:
             wait_until(lambda: len(watching.newest()) >= 4)
-            assert change("raised", rule="voltage_dip").alert_topic in watching.newest()
+            assert alert_topic(change("raised", rule="voltage_dip")) in watching.newest()
 
 
 def test_evidence_is_kept_for_whoever_asks(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from phasewatch.adapters.journal import sqlite
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.sqlite import SCHEMA_VERSION, STEPS, JournalError, Store
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import SITE, change
 
 VERSION_1 = Path(__file__).parent / "fixtures" / "journal_v1.sql"
 
@@ -28,7 +28,7 @@ def write_version_1(directory: Path) -> Path:
 
 
 def opened(directory: Path, **bounds: int) -> Journal:
-    return Journal.open(directory, SITE, LIST_TOPIC, Bounds(ballast_bytes=0, **bounds))
+    return Journal.open(directory, SITE, Bounds(ballast_bytes=0, **bounds))
 
 
 def version(path: Path) -> int:
@@ -111,10 +111,10 @@ def test_an_error_in_the_middle_of_a_migration_leaves_the_old_version(tmp_path: 
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from phasewatch.adapters import journal_schema
-from phasewatch.adapters.store import Store
+from phasewatch.adapters.journal import sqlite
+from phasewatch.adapters.journal.sqlite import Store
 from tests.adapters.test_migration import killed_after
-Store.open(Path(sys.argv[1]), (journal_schema.STEPS[0], killed_after(int(sys.argv[2]))), 1 << 20, 0)
+Store.open(Path(sys.argv[1]), (sqlite.STEPS[0], killed_after(int(sys.argv[2]))), 1 << 20, 0)
 """
 
 

@@ -9,18 +9,18 @@ from phasewatch.adapters.journal.types import encode
 from phasewatch.adapters.mqtt.client import Acked, Opened
 from phasewatch.adapters.mqtt.failover import Backoff
 from phasewatch.adapters.mqtt.in_flight import InFlight
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change, event_topic
 
 NOT_AUTHORISED, QUOTA, TOO_LARGE = 0x87, 0x97, 0x95
-WIRING, LOSS = (change("raised", rule=rule).event_topic for rule in ("wiring", "phase_loss"))
-WIRING_STATE = change("raised", rule="wiring").alert_topic
+WIRING, LOSS = (event_topic(change("raised", rule=rule)) for rule in ("wiring", "phase_loss"))
+WIRING_STATE = alert_topic(change("raised", rule="wiring"))
 
 
 @dataclass
 class Bench:
     now: float = 0.0
     sent: list[tuple[str, bytes, bool]] = field(default_factory=list)
-    journal: Journal = field(default_factory=lambda: Journal.in_memory(SITE, LIST_TOPIC))
+    journal: Journal = field(default_factory=lambda: Journal.in_memory(SITE))
 
     def __post_init__(self) -> None:
         self.window = InFlight(self.journal.pending, lambda: Backoff(1.0, 60.0, lambda: 0.5), lambda: self.now)

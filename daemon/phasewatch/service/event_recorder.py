@@ -6,17 +6,16 @@ Flash wears by writing: a healthy site writes what it learned every ten minutes,
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from phasewatch.adapters.http.stream import Broadcast, slim
-from phasewatch.adapters.journal.types import Change
 from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
-from phasewatch.contract.topics import ALERT, EVENT, PHASE_ALERT
 from phasewatch.drawing.trends import History
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.service.build import LEARNED, SEEN_LIVE
@@ -51,7 +50,7 @@ class EventRecorder:
     def commit(self, events: Sequence[Event], now_s: float) -> None:
         """Journal events in one transaction, say them in the log, and begin the evidence of what was raised."""
         if events:
-            self._delivery.commit([self._change(event) for event in events])
+            self._delivery.commit([replace(event, payload={**event.payload, **self._envelope()}) for event in events])
         for event in events:
             level = logging.WARNING if event.payload["state"] != "cleared" else logging.INFO
             _log.log(level, "%s %s: %s", event.key, event.transition, event.payload["summary"])
@@ -65,19 +64,6 @@ class EventRecorder:
         if gone:
             self._remember({FORGOTTEN: watch.desk.numbers})
             self._delivery.forget(gone)
-
-    def _change(self, event: Event) -> Change:
-        subject, rule, phase = event.key
-        site = self._running.loaded.site.site
-        alert = PHASE_ALERT.address(site=site, subject=subject, rule=rule, phase=phase) if phase else ""
-        return Change(
-            key=str(event.key),
-            event_topic=EVENT.address(site=site, subject=subject, rule=rule),
-            alert_topic=alert or ALERT.address(site=site, subject=subject, rule=rule),
-            payload={**event.payload, **self._envelope()},
-            record=json.dumps(event.record),
-            active=event.active,
-        )
 
     # Evidence
 

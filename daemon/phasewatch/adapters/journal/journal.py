@@ -13,15 +13,18 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from phasewatch.adapters.journal.archive import Archive, PastEvent
 from phasewatch.adapters.journal.outbox import Outbox
 from phasewatch.adapters.journal.sqlite import REPLACED, STEPS, Steps, Store, json_object, numbering
-from phasewatch.adapters.journal.types import DEFAULT_BOUNDS, Alert, Bounds, Change, Message, Row, encode
+from phasewatch.adapters.journal.types import DEFAULT_BOUNDS, Alert, Bounds, Message, Row, encode
+from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import Evidence
+from phasewatch.contract.topics import ALERTS, alert_topic, event_topic
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 StoreOpener = Callable[[Path, Steps, int, int], Store]
 
@@ -47,17 +50,16 @@ class Journal:
         self,
         store: Store,
         site: str,
-        list_topic: str,
         bounds: Bounds,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.store, self.site, self.list_topic = store, site, list_topic
+        self.store, self.site, self.list_topic = store, site, ALERTS.address(site=site)
         self.outbox, self.archive = Outbox(store, bounds, monotonic), Archive(store, bounds)
         found = numbering(dict(store.read("SELECT key, value FROM meta")))
         self.uuid, self.seq, self.ended = found or (uuid.uuid4().hex[:8], 0, {})
         if found is None:
             _log.error("journal: its numbering is damaged; another one begins")
-            self.write(lambda: self.put_numbering(self.uuid, self.seq, self.ended))
+            self.write(self.put_numbering, self.uuid, self.seq, self.ended)
         rows = store.read("SELECT key, record, topic, payload, active FROM alert ORDER BY key")
         self.alerts = {key: _alert(key, *columns) for key, *columns in rows}
         rows = store.read("SELECT topic, wanted FROM announced ORDER BY topic")
@@ -70,7 +72,6 @@ class Journal:
         cls,
         directory: Path,
         site: str,
-        list_topic: str,
         bounds: Bounds = DEFAULT_BOUNDS,
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -81,18 +82,17 @@ class Journal:
         Raises: JournalError when the directory cannot hold a journal, or another daemon or a newer one uses it.
         """
         store = open_store(directory / "journal.db", STEPS, bounds.max_bytes, bounds.ballast_bytes)
-        return cls(store, site, list_topic, bounds, monotonic)
+        return cls(store, site, bounds, monotonic)
 
     @classmethod
     def in_memory(
         cls,
         site: str,
-        list_topic: str,
         bounds: Bounds = DEFAULT_BOUNDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> "Journal":
         """Return a journal that lives as long as the process."""
-        return cls(Store.in_memory(STEPS, bounds.max_bytes), site, list_topic, bounds, monotonic)
+        return cls(Store.in_memory(STEPS, bounds.max_bytes), site, bounds, monotonic)
 
     def close(self) -> None:
         self.store.close()
@@ -135,18 +135,21 @@ class Journal:
 
     # Writing
 
-    def commit(self, changes: Sequence[Change]) -> frozenset[str]:
-        """Write changes, their events and states in one transaction; return the topics whose newest state now waits."""
-        if not changes:
+    def commit(self, events: Sequence[Event]) -> frozenset[str]:
+        """Write events and the states that follow in one transaction; return the topics whose newest state now waits.
+
+        Each event gets its `seq` and `id` here.
+        """
+        if not events:
             return frozenset()
-        self.alerts, self.seq = self.write(lambda: self._changed(changes))
-        return frozenset([*(change.alert_topic for change in changes), self.list_topic])
+        self.alerts, self.seq = self.write(self._insert_events, events)
+        return frozenset([*(alert_topic(self.site, event.key) for event in events), self.list_topic])
 
     def remember(self, records: Mapping[str, str]) -> None:
         """Keep records of alerts that changed without anything to tell."""
         fresh = {key: self.alerts.get(key, _UNPUBLISHED)._replace(record=text) for key, text in records.items()}
         if fresh:
-            self.write(lambda: self.put_alerts(fresh))
+            self.write(self.put_alerts, fresh)
             self.alerts |= fresh
 
     def forget(self, keys: Sequence[str]) -> frozenset[str]:
@@ -156,44 +159,43 @@ class Journal:
             return frozenset()
         left = {key: alert for key, alert in self.alerts.items() if key not in known}
         topics = [alert.topic for alert in known.values() if alert.payload is not None]
-        self.write(lambda: self._forgotten(list(known), topics, left))
+        self.write(self._delete_alerts, list(known), topics, left)
         self.alerts = left
         return frozenset([*topics, self.list_topic])
 
     def empty(self, topic: str) -> None:
         """Empty a retained topic that a lost journal has left behind; that of a known alert is passed over."""
         if all(alert.topic != topic for alert in self.alerts.values()):
-            self.write(lambda: self.outbox.insert_state(topic, b"", ""))
+            self.write(self.outbox.insert_state, topic, b"", "")
 
     def delivered(self, numbers: Sequence[int]) -> None:
         """Take acknowledged rows out of the outbox; rows already replaced or dropped are passed over."""
         if numbers:
-            self.write(lambda: self.outbox.delete(numbers))
+            self.write(self.outbox.delete, numbers)
         if not self.outbox.depth:
             self.store.restore_ballast()
 
     def dead_letter(self, number: int, reason: str) -> None:
         """Move a row that no broker will ever take out of the way of the others."""
-        self.write(lambda: self.outbox.bury(number, reason))
+        self.write(self.outbox.bury, number, reason)
 
     def keep_evidence(self, found: Sequence[Evidence]) -> None:
         """Keep the evidence of alerts, of the newest ones."""
         if found:
-            self.write(lambda: self.archive.insert_evidence(found))
+            self.write(self.archive.insert_evidence, found)
 
     def announce(self, topics: Mapping[str, bool]) -> None:
         """Keep which live retained topics a broker may hold, and which of them it shall lose; written if new."""
         fresh = {topic: wanted for topic, wanted in topics.items() if self.topics.get(topic) is not wanted}
         if fresh:
-            self.write(lambda: self.put_topics(fresh))
+            self.write(self.put_topics, fresh)
             self.topics |= fresh
 
     def emptied(self, topics: Collection[str]) -> None:
         """Forget topics that a broker has emptied, unless they are wanted again."""
         gone = [topic for topic in topics if self.topics.get(topic) is False]
         if gone:
-            rows = [(topic,) for topic in gone]
-            self.write(lambda: self.store.change_many("DELETE FROM announced WHERE topic = ?", rows))
+            self.write(self.store.change_many, "DELETE FROM announced WHERE topic = ?", [(topic,) for topic in gone])
             for topic in gone:
                 del self.topics[topic]
 
@@ -201,14 +203,14 @@ class Journal:
         """Drop what waited too long, and keep the running time; once an hour and only while something waits."""
         if self.outbox.depth and self.outbox.running_s - self._tended_s >= _TEND_S:
             self._tended_s = self.outbox.running_s
-            self.write(self._tended)
+            self.write(self._drop_old)
 
-    def write(self, work: Callable[[], T]) -> T:
-        """Do `work` in one transaction."""
+    def write(self, work: Callable[P, T], *values: P.args, **more: P.kwargs) -> T:
+        """Do `work` in one transaction; it may be done again after room was made on a full disk."""
 
         def counted() -> T:
             self._begin()
-            return work()
+            return work(*values, **more)
 
         done = self.store.write(counted, self._shed)
         self._done()
@@ -233,31 +235,35 @@ class Journal:
         series = {"journal": self.uuid, "seq": seq, "ended": self.ended}
         return encode({"schema": "phasewatch.alerts/1", "site": self.site, **series, "active": active})
 
-    def _changed(self, changes: Sequence[Change]) -> tuple[dict[str, Alert], int]:
+    def _insert_events(self, events: Sequence[Event]) -> tuple[dict[str, Alert], int]:
         alerts, seq, at = dict(self.alerts), self.seq, ""
-        for change in changes:
+        for event in events:
             seq += 1
-            body = {**change.payload, "id": f"{self.site}-{self.uuid}-{seq}", "seq": seq}
-            payload, at = encode(body), str(change.payload.get("at", ""))
-            self.outbox.insert_event(change.event_topic, payload, str(body.get("severity")), at)
-            self.outbox.insert_state(change.alert_topic, payload, at)
-            self.archive.insert_event(payload)
-            listed = _listed(json.loads(payload))
-            alerts[change.key] = Alert(change.record, change.alert_topic, payload, change.active, listed)
-            self.put_alerts({change.key: alerts[change.key]})
+            at = str(event.payload.get("at", ""))
+            alerts[str(event.key)] = self._insert_event(event, seq, at)
         self.outbox.insert_state(self.list_topic, self.listing(alerts, seq), at)
         self.store.change("UPDATE meta SET value = ? WHERE key = 'seq'", seq)
         self.outbox.keep_time()
         self.outbox.keep_to_rows()
         return alerts, seq
 
-    def _forgotten(self, keys: Sequence[str], topics: Sequence[str], left: Mapping[str, Alert]) -> None:
+    def _insert_event(self, event: Event, seq: int, at: str) -> Alert:
+        body = {**event.payload, "id": f"{self.site}-{self.uuid}-{seq}", "seq": seq}
+        payload, topic = encode(body), alert_topic(self.site, event.key)
+        self.outbox.insert_event(event_topic(self.site, event.key), payload, str(body.get("severity")), at)
+        self.outbox.insert_state(topic, payload, at)
+        self.archive.insert_event(payload)
+        alert = Alert(json.dumps(event.record), topic, payload, event.active, _listed(body))
+        self.put_alerts({str(event.key): alert})
+        return alert
+
+    def _delete_alerts(self, keys: Sequence[str], topics: Sequence[str], left: Mapping[str, Alert]) -> None:
         self.store.change_many("DELETE FROM alert WHERE key = ?", [(key,) for key in keys])
         for topic in topics:
             self.outbox.insert_state(topic, b"", "")
         self.outbox.insert_state(self.list_topic, self.listing(left, self.seq), "")
 
-    def _tended(self) -> None:
+    def _drop_old(self) -> None:
         self.outbox.drop_old()
         self.outbox.keep_time()
 

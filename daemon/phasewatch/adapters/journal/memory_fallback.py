@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from phasewatch.adapters.journal.journal import Journal, StoreOpener
 from phasewatch.adapters.journal.sqlite import JournalError, JournalTakenError, Store
@@ -57,16 +57,16 @@ class Memory:
         self.generation = 0
 
 
-def in_memory(site: str, list_topic: str, bounds: Bounds, monotonic: Callable[[], float]) -> Memory:
+def in_memory(site: str, bounds: Bounds, monotonic: Callable[[], float]) -> Memory:
     """Return a journal in memory that begins with nothing."""
     small = replace(bounds, max_bytes=min(bounds.max_bytes, MEMORY_BYTES))
-    journal = Journal.in_memory(site, list_topic, small, monotonic)
+    journal = Journal.in_memory(site, small, monotonic)
     return Memory(journal, journal.uuid)
 
 
 def heir(broken: Journal, begun: str, bounds: Bounds, monotonic: Callable[[], float], of: Memory | None) -> Memory:
     """Return a journal in memory that goes on where a broken one ended; `of`: what is known of that, if in memory."""
-    memory = in_memory(broken.site, broken.list_topic, bounds, monotonic)
+    memory = in_memory(broken.site, bounds, monotonic)
     memory.begun, memory.disk = begun, of.disk if of else broken.uuid
     memory.generation = (of.generation if of else 0) + 1
     rows = _affordable(broken, min(bounds.max_bytes, MEMORY_BYTES))
@@ -75,7 +75,7 @@ def heir(broken: Journal, begun: str, bounds: Bounds, monotonic: Callable[[], fl
     memory.stranded = of.stranded if of else stranded
     journal = memory.journal
     journal.ended = _newest({**broken.ended, broken.uuid: broken.seq})
-    journal.write(lambda: _inherit(memory, broken, rows, stranded))
+    journal.write(_inherit, memory, broken, rows, stranded)
     journal.alerts, journal.topics = dict(broken.alerts), dict(broken.topics)
     return memory
 
@@ -127,7 +127,7 @@ def bring_home(home: Journal, memory: Memory) -> None:
     before = home.uuid, home.seq, home.ended
     home.uuid, home.seq, home.ended = uuid, seq, ended
     try:
-        home.write(lambda: _bring(home, memory, strays, alerts, same=same))
+        home.write(_bring, home, memory, strays, alerts, same=same)
     except BaseException:
         home.uuid, home.seq, home.ended = before
         raise
@@ -210,6 +210,7 @@ def _copy(home: Journal, source: Journal, table: str) -> None:
 
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 SHORTEST_AWAY_S: Final = 60.0
 LONGEST_AWAY_S: Final = 600.0
@@ -225,15 +226,12 @@ class FallbackJournal:
         self,
         directory: Path,
         site: str,
-        list_topic: str,
         bounds: Bounds,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         open_store: StoreOpener = Store.open,
     ) -> None:
-        self._open = partial(
-            Journal.open, directory, site, list_topic, bounds, monotonic=monotonic, open_store=open_store
-        )
+        self._open = partial(Journal.open, directory, site, bounds, monotonic=monotonic, open_store=open_store)
         self._bounds, self._monotonic = bounds, monotonic
         self._backoff = Backoff(SHORTEST_AWAY_S, LONGEST_AWAY_S, lambda: 0.5)
         self._due_s = 0.0
@@ -247,23 +245,23 @@ class FallbackJournal:
         except JournalTakenError:
             raise
         except Exception as error:
-            self._memory = in_memory(site, list_topic, bounds, monotonic)
+            self._memory = in_memory(site, bounds, monotonic)
             self._journal = self._memory.journal
             self._degrade(error)
         self._begun = self._journal.uuid
         self._note_set_aside()
 
-    def on(self, work: Callable[[Journal], T]) -> T:
-        """Do `work` on the journal; when that breaks, do it on one in memory that has inherited what it could."""
+    def on(self, work: Callable[Concatenate[Journal, P], T], *values: P.args, **more: P.kwargs) -> T:
+        """Do `work`, as `on(Journal.commit, events)`; when it fails, again on a journal in memory that inherits all."""
         try:
-            return work(self._journal)
+            return work(self._journal, *values, **more)
         except JournalError as error:
             self._degrade(error)
         broken = self._journal
         self._memory = heir(broken, self._begun, self._bounds, self._monotonic, self._memory)
         self._journal = self._memory.journal
         broken.close()
-        return work(self._journal)
+        return work(self._journal, *values, **more)
 
     def return_if_due(self) -> bool:
         """Try to return to the disk when its time has come; return whether the rows have other numbers now."""

@@ -32,23 +32,6 @@ class Bounds:
 DEFAULT_BOUNDS: Final = Bounds()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One transition of one alert: what to tell, and what to remember."""
-
-    key: str
-    """Key of the alert, such as `main/voltage_deviation/l1`."""
-    event_topic: str
-    """Whole topic, with `phasewatch/<site>/`; so is `alert_topic`."""
-    alert_topic: str
-    payload: Mapping[str, Any]
-    """The event without `seq` and `id`: the journal gives them."""
-    record: str
-    """The engine's own state of this alert, as JSON, to restore it from."""
-    active: bool
-    """Whether the alert stands in the list of active alerts."""
-
-
 class Message(NamedTuple):
     """One retained topic and its newest payload."""
 

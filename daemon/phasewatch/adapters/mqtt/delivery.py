@@ -30,7 +30,6 @@ from phasewatch.adapters.journal.outbox import Outbox
 from phasewatch.adapters.journal.sqlite import JournalTakenError
 from phasewatch.adapters.journal.types import (
     LATENCY_BOUNDS_S,
-    Change,
     DeliveryConfig,
     DeliveryStatus,
     Latency,
@@ -52,6 +51,7 @@ from phasewatch.adapters.mqtt.client import (
 from phasewatch.adapters.mqtt.failover import BrokerSelector
 from phasewatch.adapters.mqtt.in_flight import InFlight
 from phasewatch.adapters.mqtt.quarantine import blames_message
+from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import Evidence
 
 
@@ -151,14 +151,13 @@ class Ledger:
     def __init__(
         self,
         config: DeliveryConfig,
-        list_topic: str,
         monotonic: Callable[[], float],
         live: LiveTopics,
         complain: Callable[[str], None],
     ) -> None:
-        self.journal = FallbackJournal(config.directory, config.site, list_topic, config.bounds, monotonic=monotonic)
+        self.journal = FallbackJournal(config.directory, config.site, config.bounds, monotonic=monotonic)
         self.live, self.tally, self._complain = live, DeliveryCounters(), complain
-        self._changes: list[Change] = []
+        self._changes: list[Event] = []
 
     def restore(self) -> Restored:
         """Return what the journal knew at the start."""
@@ -175,7 +174,7 @@ class Ledger:
         states: list[Message] = self.journal.on(lambda journal: journal.retained())
         return {message.topic: message.payload for message in states} | self.live.all()
 
-    def add_changes(self, changes: Sequence[Change]) -> None:
+    def add_changes(self, changes: Sequence[Event]) -> None:
         """Take changes that the next `write_changes` writes together."""
         self._changes.extend(changes)
 
@@ -267,10 +266,10 @@ class Ledger:
         fresh = journal.seq == 0 and not journal.alerts and self.journal.degraded is None
         return Restored(journal.uuid, journal.records(), fresh, announced)
 
-    def _commit(self, changes: Sequence[Change], window: InFlight) -> None:
+    def _commit(self, changes: Sequence[Event], window: InFlight) -> None:
         window.overtaken(self.journal.on(lambda journal: journal.commit(changes)))
 
-    def _commit_alone(self, change: Change, window: InFlight) -> None:
+    def _commit_alone(self, change: Event, window: InFlight) -> None:
         try:
             self._commit([change], window)
         except Exception as error:
@@ -305,7 +304,6 @@ class Delivery:
         self.arrived: Callable[[], None] | None = None
         """Called in the thread of delivery when something is in `messages`."""
         self._config, self._monotonic = config, monotonic
-        self._list_topic = f"{base_topic(config.site)}/alerts"
         self._availability = f"{base_topic(config.site)}/availability"
         self._heard_at = monotonic()
         self._ledger: Ledger
@@ -337,7 +335,7 @@ class Delivery:
             raise restored
         return restored
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Event]) -> None:
         """Journal changes in one transaction, then deliver their events and states."""
         self._put(lambda ledger: ledger.add_changes(tuple(changes)))
 
@@ -404,7 +402,7 @@ class Delivery:
 
     def _run(self) -> None:
         try:
-            self._ledger = Ledger(self._config, self._list_topic, self._monotonic, self._live, self._complain)
+            self._ledger = Ledger(self._config, self._monotonic, self._live, self._complain)
         except JournalTakenError as error:
             self._restored.put(error)
             return
