@@ -135,7 +135,7 @@ def test_a_row_whose_severity_is_none_is_dropped_and_counted_as_critical(written
     damage(written, "UPDATE outbox SET severity = -5 WHERE kind = 'event'")
     journal = opened(written, max_rows=4)
     journal.commit([change("raised", rule="phase_loss", rev=3)])
-    assert journal.outbox.drops["rows", "critical"] == 3
+    assert journal.outbox.drops["mqtt", "rows", "critical"] == 3
     journal.close()
 
 

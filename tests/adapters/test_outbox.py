@@ -132,7 +132,7 @@ def test_an_attempt_that_fails_counts_nothing(tmp_path: Path, clock: Clock) -> N
     journal.commit([change("raised")])
 
     def fails() -> None:
-        journal.outbox.drop_least(5, "rows")
+        journal.outbox.drop_least("mqtt", 5, "rows")
         raise RuntimeError
 
     with pytest.raises(RuntimeError):

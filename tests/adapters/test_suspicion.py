@@ -2,8 +2,8 @@
 
 import pytest
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.mqtt.client import Closed, Stage
-from phasewatch.adapters.mqtt.failover import Backoff
 from phasewatch.adapters.mqtt.quarantine import HELD_AFTER, PoisonDetector, TopicQuarantine, blames_message
 
 BIG, SMALL, OWED = b"x" * 5000, b"y" * 100, b"online"

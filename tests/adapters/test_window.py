@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.types import encode
 from phasewatch.adapters.mqtt.client import Acked, Opened
-from phasewatch.adapters.mqtt.failover import Backoff
 from phasewatch.adapters.mqtt.in_flight import InFlight
 from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change, event_topic
 

@@ -11,14 +11,24 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
 from phasewatch.adapters.journal.archive import Archive, PastEvent
-from phasewatch.adapters.journal.outbox import Outbox
+from phasewatch.adapters.journal.outbox import Outbox, rank
 from phasewatch.adapters.journal.sqlite import REPLACED, STEPS, Steps, Store, json_object, numbering
-from phasewatch.adapters.journal.types import DEFAULT_BOUNDS, Alert, Bounds, Message, Row, encode
+from phasewatch.adapters.journal.types import (
+    DEFAULT_BOUNDS,
+    MQTT,
+    ONLY_MQTT,
+    Alert,
+    Bounds,
+    Intake,
+    Message,
+    Row,
+    encode,
+)
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import Evidence
 from phasewatch.contract.topics import ALERTS, alert_topic, event_topic
@@ -52,8 +62,9 @@ class Journal:
         site: str,
         bounds: Bounds,
         monotonic: Callable[[], float] = time.monotonic,
+        sinks: Intake = ONLY_MQTT,
     ) -> None:
-        self.store, self.site, self.list_topic = store, site, ALERTS.address(site=site)
+        self.store, self.site, self.sinks, self.list_topic = store, site, sinks, ALERTS.address(site=site)
         self.outbox, self.archive = Outbox(store, bounds, monotonic), Archive(store, bounds)
         found = numbering(dict(store.read("SELECT key, value FROM meta")))
         self.uuid, self.seq, self.ended = found or (uuid.uuid4().hex[:8], 0, {})
@@ -66,6 +77,7 @@ class Journal:
         self.topics: dict[str, bool] = {topic: bool(wanted) for topic, wanted in rows}
         """Live retained topics that a broker may hold; False for those that it shall lose."""
         self._tended_s = self.outbox.running_s - _TEND_S
+        self._remove_sinks(self.outbox.depths.keys() - sinks.keys())
 
     @classmethod
     def open(
@@ -76,13 +88,14 @@ class Journal:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         open_store: StoreOpener = Store.open,
+        sinks: Intake = ONLY_MQTT,
     ) -> "Journal":
         """Open or create the journal of a state directory; a damaged one is set aside and a new one begun.
 
         Raises: JournalError when the directory cannot hold a journal, or another daemon or a newer one uses it.
         """
         store = open_store(directory / "journal.db", STEPS, bounds.max_bytes, bounds.ballast_bytes)
-        return cls(store, site, bounds, monotonic)
+        return cls(store, site, bounds, monotonic, sinks)
 
     @classmethod
     def in_memory(
@@ -90,9 +103,10 @@ class Journal:
         site: str,
         bounds: Bounds = DEFAULT_BOUNDS,
         monotonic: Callable[[], float] = time.monotonic,
+        sinks: Intake = ONLY_MQTT,
     ) -> "Journal":
         """Return a journal that lives as long as the process."""
-        return cls(Store.in_memory(STEPS, bounds.max_bytes), site, bounds, monotonic)
+        return cls(Store.in_memory(STEPS, bounds.max_bytes), site, bounds, monotonic, sinks)
 
     def close(self) -> None:
         self.store.close()
@@ -117,9 +131,9 @@ class Journal:
         states = [Message(a.topic, a.payload) for a in self.alerts.values() if a.payload is not None]
         return [*states, Message(self.list_topic, self.listing(self.alerts, self.seq))]
 
-    def pending(self, limit: int, after: int = 0) -> list[Row]:
-        """Return waiting rows in order, beginning behind row number `after`."""
-        return self.outbox.pending(limit, after)
+    def pending(self, limit: int, after: int = 0, sink: str = MQTT) -> list[Row]:
+        """Return the rows that wait for a sink, in order, beginning behind row number `after`."""
+        return self.outbox.pending(limit, after, sink)
 
     def depth(self) -> int:
         """Return how many rows wait."""
@@ -240,22 +254,41 @@ class Journal:
         for event in events:
             seq += 1
             at = str(event.payload.get("at", ""))
-            alerts[str(event.key)] = self._insert_event(event, seq, at)
+            key = str(event.key)
+            alerts[key] = self._insert_event(event, seq, at, alerts.get(key, _UNPUBLISHED))
         self.outbox.insert_state(self.list_topic, self.listing(alerts, seq), at)
         self.store.change("UPDATE meta SET value = ? WHERE key = 'seq'", seq)
         self.outbox.keep_time()
-        self.outbox.keep_to_rows()
+        self.outbox.keep_to_rows(self.sinks)
         return alerts, seq
 
-    def _insert_event(self, event: Event, seq: int, at: str) -> Alert:
+    def _insert_event(self, event: Event, seq: int, at: str, before: Alert) -> Alert:
         body = {**event.payload, "id": f"{self.site}-{self.uuid}-{seq}", "seq": seq}
         payload, topic = encode(body), alert_topic(self.site, event.key)
-        self.outbox.insert_event(event_topic(self.site, event.key), payload, str(body.get("severity")), at)
+        for sink in self._takers(body, before.listed or {}):
+            self.outbox.insert_event(sink, event_topic(self.site, event.key), payload, rank(body.get("severity")), at)
         self.outbox.insert_state(topic, payload, at)
         self.archive.insert_event(payload)
         alert = Alert(json.dumps(event.record), topic, payload, event.active, _listed(body))
         self.put_alerts({str(event.key): alert})
         return alert
+
+    def _takers(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the sinks of an event; the one that lowers an alert below a sink's severity is the last it gets."""
+        severities = {body.get("severity")}
+        if before.get("alert_id") == body.get("alert_id"):
+            severities.add(before.get("severity"))
+        highest = max(map(rank, severities))
+        for sink, least in self.sinks.items():
+            if least is None or highest >= rank(least):
+                yield sink
+
+    def _remove_sinks(self, gone: Collection[str]) -> None:
+        """Remove the rows of sinks that are no longer configured."""
+        if gone:
+            counts = ", ".join(f"{sink} ({self.outbox.depths[sink]} rows)" for sink in sorted(gone))
+            _log.warning("journal: no longer configured, and what waited for it is removed: %s", counts)
+            self.write(self.outbox.delete_sinks, sorted(gone))
 
     def _delete_alerts(self, keys: Sequence[str], topics: Sequence[str], left: Mapping[str, Alert]) -> None:
         self.store.change_many("DELETE FROM alert WHERE key = ?", [(key,) for key in keys])
@@ -270,7 +303,7 @@ class Journal:
     def _shed(self) -> bool:
         def relieved() -> bool:
             self._begin()
-            return self.archive.shed() or self.outbox.drop_least(max(16, self.outbox.depth // 50), "bytes") > 0
+            return self.archive.shed() or self.outbox.make_room()
 
         done = self.store.write_once(relieved)
         if done:

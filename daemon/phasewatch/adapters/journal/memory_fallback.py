@@ -18,21 +18,22 @@ The handover of a journal, from a disk that fails to memory and back to the disk
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.journal import Journal, StoreOpener
 from phasewatch.adapters.journal.sqlite import JournalError, JournalTakenError, Store
-from phasewatch.adapters.journal.types import Alert, Bounds
-from phasewatch.adapters.mqtt.failover import Backoff
+from phasewatch.adapters.journal.types import ONLY_MQTT, Alert, Bounds, Intake
 
 MEMORY_BYTES: Final = 32 * 1024 * 1024
 """Bound of a journal in memory; the file may be greater than the machine's memory."""
 _ROOM: Final = 0.5
-"""Share of it that inherited rows may take."""
+"""Share of it that inherited rows may take, the same part of it for each sink."""
 _ROW_BYTES: Final = 300
 """What a row takes beside its payload, with its indexes."""
 _ENDED_KEPT: Final = 8
@@ -50,27 +51,27 @@ class Memory:
         """Uuid under which this run began."""
         self.inherited: frozenset[int] = frozenset()
         """Numbers of the rows that came from the disk."""
-        self.stranded = 0
-        """Rows that the disk still holds and memory could not take."""
+        self.stranded = Counter[str]()
+        """Rows that the disk still holds and memory could not take, by sink."""
         self.disk: str | None = None
         """Uuid of the journal on the disk that failed; None if none was opened in this run."""
         self.generation = 0
 
 
-def in_memory(site: str, bounds: Bounds, monotonic: Callable[[], float]) -> Memory:
+def in_memory(site: str, bounds: Bounds, monotonic: Callable[[], float], sinks: Intake) -> Memory:
     """Return a journal in memory that begins with nothing."""
     small = replace(bounds, max_bytes=min(bounds.max_bytes, MEMORY_BYTES))
-    journal = Journal.in_memory(site, small, monotonic)
+    journal = Journal.in_memory(site, small, monotonic, sinks)
     return Memory(journal, journal.uuid)
 
 
 def heir(broken: Journal, begun: str, bounds: Bounds, monotonic: Callable[[], float], of: Memory | None) -> Memory:
     """Return a journal in memory that goes on where a broken one ended; `of`: what is known of that, if in memory."""
-    memory = in_memory(broken.site, bounds, monotonic)
+    memory = in_memory(broken.site, bounds, monotonic, broken.sinks)
     memory.begun, memory.disk = begun, of.disk if of else broken.uuid
     memory.generation = (of.generation if of else 0) + 1
     rows = _affordable(broken, min(bounds.max_bytes, MEMORY_BYTES))
-    stranded = max(0, broken.outbox.depth - len(rows))
+    stranded = broken.outbox.depths - Counter(row[-1] for row in rows)
     memory.inherited = of.inherited if of else frozenset(row[0] for row in rows)
     memory.stranded = of.stranded if of else stranded
     journal = memory.journal
@@ -82,19 +83,19 @@ def heir(broken: Journal, begun: str, bounds: Bounds, monotonic: Callable[[], fl
 
 def _affordable(broken: Journal, max_bytes: int) -> list[tuple[Any, ...]]:
     """Return the rows to inherit, in order: states, then the most severe and newest events, as far as they fit."""
-    question = "SELECT number, kind, severity, length(payload) + length(topic) FROM outbox"
+    question = "SELECT number, kind, severity, length(payload) + length(topic), sink FROM outbox"
     sizes = sorted(broken.store.salvage(question), key=lambda row: (row[1] == "event", -row[2], -row[0]))
-    numbers, room = [], _ROOM * max_bytes
-    for number, _, _, size in sizes:
-        room -= size + _ROW_BYTES
-        if room < 0:
-            break
-        numbers.append(number)
+    room = dict.fromkeys(broken.sinks, _ROOM * max_bytes / len(broken.sinks))
+    numbers = []
+    for number, _, _, size, sink in sizes:
+        room[sink] = room.get(sink, 0.0) - size - _ROW_BYTES
+        if room[sink] >= 0:
+            numbers.append(number)
     one = "SELECT * FROM outbox WHERE number = ?"
     return [row for number in sorted(numbers) for row in broken.store.salvage(one, number)]
 
 
-def _inherit(memory: Memory, broken: Journal, rows: Sequence[tuple[Any, ...]], stranded: int) -> None:
+def _inherit(memory: Memory, broken: Journal, rows: Sequence[tuple[Any, ...]], stranded: Mapping[str, int]) -> None:
     journal, outbox = memory.journal, memory.journal.outbox
     journal.put_alerts(broken.alerts)
     journal.put_topics(broken.topics)
@@ -106,7 +107,8 @@ def _inherit(memory: Memory, broken: Journal, rows: Sequence[tuple[Any, ...]], s
     outbox.add_drops(broken.outbox.drops)
     outbox.count_buried(broken.outbox.dead_letters)
     if stranded and memory.generation > 1:
-        outbox.add_drops({("disk", "unknown"): stranded})  # they were in memory only
+        # They were in memory only.
+        outbox.add_drops({(sink, "disk", "unknown"): count for sink, count in stranded.items()})
     if stranded:
         for alert in broken.alerts.values():
             if alert.payload is not None:
@@ -163,9 +165,9 @@ def _bring(
     home.put_topics(source.topics)
     home.put_numbering(home.uuid, home.seq, home.ended)
     home.outbox.insert_state(home.list_topic, home.listing(alerts, home.seq), "")
-    _settle_counts(home, memory, 0 if same else memory.stranded)
+    _settle_counts(home, memory, {} if same else memory.stranded)
     home.outbox.keep_time()
-    home.outbox.keep_to_rows()
+    home.outbox.keep_to_rows(home.sinks)
 
 
 def _settle_events(home: Journal, memory: Memory, inherited: frozenset[int]) -> None:
@@ -174,9 +176,9 @@ def _settle_events(home: Journal, memory: Memory, inherited: frozenset[int]) -> 
     there = {number for (number,) in home.store.read("SELECT number FROM outbox")} & inherited
     home.outbox.delete(sorted(there - {row[0] for row in rows}))
     later_s = home.outbox.running_s - memory.journal.outbox.running_s
-    for number, _, topic, payload, _, severity, at, ran_s in rows:
+    for number, _, topic, payload, _, severity, at, ran_s, sink in rows:
         if number not in there:
-            home.outbox.insert_aged(topic, payload, severity, at, ran_s + later_s)
+            home.outbox.insert_aged(sink, topic, payload, severity, at, ran_s + later_s)
 
 
 def _settle_states(home: Journal, source: Journal, strays: Mapping[str, Alert]) -> None:
@@ -192,13 +194,13 @@ def _settle_states(home: Journal, source: Journal, strays: Mapping[str, Alert]) 
         home.outbox.insert_state(alert.topic, b"", "")
 
 
-def _settle_counts(home: Journal, memory: Memory, lost: int) -> None:
+def _settle_counts(home: Journal, memory: Memory, lost: Mapping[str, int]) -> None:
     """Take over the counts of memory, which went on from those of the file if memory had ever seen it."""
     drops, buried = memory.journal.outbox.drops.copy(), memory.journal.outbox.dead_letters
     if memory.disk is not None:
         drops.subtract(home.outbox.drops)
         buried -= home.outbox.dead_letters
-    drops["disk", "unknown"] += lost
+    drops.update({(sink, "disk", "unknown"): count for sink, count in lost.items()})
     home.outbox.add_drops({key: count for key, count in drops.items() if count > 0})
     home.outbox.count_buried(max(0, buried))
 
@@ -230,8 +232,11 @@ class FallbackJournal:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         open_store: StoreOpener = Store.open,
+        sinks: Intake = ONLY_MQTT,
     ) -> None:
-        self._open = partial(Journal.open, directory, site, bounds, monotonic=monotonic, open_store=open_store)
+        self._open = partial(
+            Journal.open, directory, site, bounds, monotonic=monotonic, open_store=open_store, sinks=sinks
+        )
         self._bounds, self._monotonic = bounds, monotonic
         self._backoff = Backoff(SHORTEST_AWAY_S, LONGEST_AWAY_S, lambda: 0.5)
         self._due_s = 0.0
@@ -245,7 +250,7 @@ class FallbackJournal:
         except JournalTakenError:
             raise
         except Exception as error:
-            self._memory = in_memory(site, bounds, monotonic)
+            self._memory = in_memory(site, bounds, monotonic, sinks)
             self._journal = self._memory.journal
             self._degrade(error)
         self._begun = self._journal.uuid
@@ -277,7 +282,12 @@ class FallbackJournal:
     @property
     def stranded(self) -> int:
         """Rows that the failed disk still holds and memory could not take."""
-        return self._memory.stranded if self._memory else 0
+        return self._memory.stranded.total() if self._memory else 0
+
+    @property
+    def current(self) -> Journal:
+        """The journal of now, for what it knows without reading."""
+        return self._journal
 
     def close(self) -> None:
         """Close the journal; one in memory is given a last chance to reach the disk."""

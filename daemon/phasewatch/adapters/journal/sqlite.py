@@ -255,7 +255,20 @@ _AGE_HISTORY_EVIDENCE: Final = (
     "CREATE TABLE announced(topic TEXT PRIMARY KEY, wanted INTEGER NOT NULL) WITHOUT ROWID",
 )
 
-STEPS: Final[Steps] = (_OUTBOX, _AGE_HISTORY_EVIDENCE)
+# A row waits for one sink; rows of version 2 waited for MQTT.
+_SINKS: Final = (
+    "ALTER TABLE outbox ADD COLUMN sink TEXT NOT NULL DEFAULT 'mqtt'",
+    "DROP INDEX least_event",
+    "CREATE INDEX least_event ON outbox(sink, severity, ran_s) WHERE kind = 'event'",
+    "CREATE INDEX waiting ON outbox(sink, number)",
+    "ALTER TABLE dropped RENAME TO dropped_2",
+    "CREATE TABLE dropped(sink TEXT, reason TEXT, severity TEXT, count INTEGER NOT NULL,"
+    " PRIMARY KEY (sink, reason, severity)) WITHOUT ROWID",
+    "INSERT INTO dropped SELECT 'mqtt', reason, severity, count FROM dropped_2",
+    "DROP TABLE dropped_2",
+)
+
+STEPS: Final[Steps] = (_OUTBOX, _AGE_HISTORY_EVIDENCE, _SINKS)
 SCHEMA_VERSION: Final = len(STEPS)
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, NoReturn
 
+from phasewatch.electrical.severity import Severity
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How far the journal may grow."""
 
     max_rows: int = 100_000
-    """Rows of the outbox; beyond it the oldest events of the least severity are dropped and counted."""
+    """Rows of each sink; beyond it the oldest events of the least severity are dropped and counted."""
     max_age_s: float = 30 * 86400.0
     """Running time that an event of high or critical severity waits at most; a medium one waits half of it, a low one a
     quarter. No clock is asked: only time in which the daemon ran, and could have delivered the event, counts."""
@@ -31,6 +33,13 @@ class Bounds:
 
 DEFAULT_BOUNDS: Final = Bounds()
 
+MQTT: Final = "mqtt"
+"""Name of the sink that takes retained states beside events."""
+
+Intake = Mapping[str, Severity | None]
+"""Name of each sink -> the least severity of the alerts whose events it takes; None: all."""
+ONLY_MQTT: Final[Intake] = {MQTT: None}
+
 
 class Message(NamedTuple):
     """One retained topic and its newest payload."""
@@ -40,7 +49,7 @@ class Message(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One message that waits in the outbox."""
+    """One message that waits in the outbox for one sink."""
 
     number: int
     topic: str
@@ -51,7 +60,7 @@ class Row(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A message in flight; `number` is its row, None for a retained topic that was owed."""
+    """A message on its way; `number` is its row, None where it has none."""
 
     topic: str
     payload: bytes
@@ -63,7 +72,7 @@ class Settled(NamedTuple):
     """What has become of messages."""
 
     accepted: list[Sent]
-    """Rows that the broker has."""
+    """Rows that the receiver has."""
     poison: list[tuple[int, str]]
     """Rows that it will never take, and why."""
     emptied: list[str]
@@ -79,6 +88,25 @@ class Alert(NamedTuple):
     active: bool
     listed: Mapping[str, Any] | None = None
     """What the list of active alerts says of it, from the payload; not written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """A URL that gets every event as a POST."""
+
+    name: str
+    url: str
+    """`https://host[:port]/path`, or `http://`."""
+    secret: bytes = field(repr=False)
+    """Key of the signature."""
+    ca_file: Path | None = None
+    min_severity: Severity | None = None
+    timeout_s: float = 10.0
+    """For the connection and each read; a whole request may take three times as long."""
+    shortest_pause_s: float = 1.0
+    longest_pause_s: float = 60.0
+    refused_pause_s: float = 300.0
+    """After an answer that will hardly change by itself, such as 403."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +133,7 @@ class DeliveryConfig:
     ack_timeout_s: float = 30.0
     """A connection that acknowledges nothing for so long is given up."""
     keepalive_s: int = 30
+    webhooks: tuple[WebhookConfig, ...] = ()
 
 
 class Restored(NamedTuple):
@@ -133,8 +162,28 @@ NO_LATENCY: Final = Latency()
 
 
 @dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """State of one sink."""
+
+    name: str
+    kind: str
+    connected: bool
+    """Whether its receiver takes messages, as far as is known."""
+    last_error: str | None = None
+    """Why it does not; None while it does."""
+    refused: bool = False
+    """Whether the receiver refuses the oldest event, which waits, and the others behind it."""
+    outbox_depth: int = 0
+    """Rows that wait for it."""
+    delivered: int = 0
+    """Rows that it accepted in this run."""
+    dropped: int = 0
+    """Events ever given up before it took them; counts on over restarts."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """How delivery stands; replaced as a whole after every turn."""
+    """State of delivery; replaced as a whole after every turn. What names no sink counts all of them."""
 
     connected: bool = False
     url: str | None = None
@@ -163,7 +212,9 @@ class DeliveryStatus:
     set_aside: str | None = None
     """Where a damaged journal was kept at the start."""
     turns: int = 0
-    """Counts up while the thread lives, at least every few seconds: food for a watchdog."""
+    """Grows while the thread lives, at least every few seconds; checked by the watchdog."""
+    sinks: tuple[SinkStatus, ...] = ()
+    """MQTT first."""
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:

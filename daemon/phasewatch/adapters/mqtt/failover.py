@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.mqtt.client import (
     UNSUPPORTED_PROTOCOL,
@@ -17,24 +18,6 @@ from phasewatch.adapters.mqtt.client import (
 )
 
 SESSION_TAKEN_OVER: Final = 0x8E
-
-
-class Backoff:
-    """Pauses that double, each spread by half its length either way."""
-
-    def __init__(self, shortest_s: float, longest_s: float, jitter: Callable[[], float]) -> None:
-        self._shortest_s, self._longest_s, self._jitter = shortest_s, longest_s, jitter
-        self._pause_s = shortest_s
-
-    def next_s(self) -> float:
-        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, self._longest_s)
-        return pause_s * (0.5 + self._jitter())
-
-    def reset(self) -> None:
-        self._pause_s = self._shortest_s
-
-    def slow_down(self) -> None:
-        self._pause_s = self._longest_s
 
 
 class BrokerSelector:

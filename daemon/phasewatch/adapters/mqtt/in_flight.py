@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.sqlite import REPLACED
 from phasewatch.adapters.journal.types import Row, Sent, Settled
 from phasewatch.adapters.mqtt.client import FAILURE, Acked, Opened
-from phasewatch.adapters.mqtt.failover import Backoff
 from phasewatch.adapters.mqtt.quarantine import PoisonDetector, TopicQuarantine
 
 POISON: Final = frozenset({0x90, 0x95, 0x99})

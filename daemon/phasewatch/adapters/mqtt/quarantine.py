@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.mqtt.client import Closed, Stage
-from phasewatch.adapters.mqtt.failover import Backoff
 
 HELD_AFTER: Final = 4
 """Connections lost with the same topic first in flight, until it is held."""
