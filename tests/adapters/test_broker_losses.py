@@ -80,7 +80,7 @@ def test_a_live_topic_over_which_the_broker_closes_stops_no_alert(tmp_path: Path
     broker.takes = lambda topic, _: topic != forbidden
     with running(config(tmp_path, broker.url)) as delivery:
         for n in range(200):
-            delivery.publish(forbidden, b"%d" % n)
+            delivery.mqtt.publish(forbidden, b"%d" % n)
             time.sleep(0.001)
         delivery.commit(many(30))
         wait_until(lambda: delivery.status.held == (forbidden,))
@@ -93,7 +93,7 @@ def test_a_live_topic_that_is_no_text_stops_no_other(tmp_path: Path, broker: Cra
     with running(config(tmp_path, broker.url)) as delivery:
         wait_until(lambda: delivery.status.connected)
         for topic in (f"{BASE}/points/\ud800", f"{BASE}/points/main/state"):
-            delivery.publish(topic, b"{}")
+            delivery.mqtt.publish(topic, b"{}")
         delivery.commit(many(3))
         wait_until(lambda: (f"{BASE}/points/main/state", b"{}") in broker.taken)
         wait_until(drained(delivery))

@@ -16,8 +16,8 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.mqtt.client import Arrived
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.alerts.event import Event
+from phasewatch.service.delivery import Delivery
 from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, SITE, alert_topic, change
 from tests.broker import Line, Mosquitto, Subscriber, amqtt_broker, free_port, mosquitto, subscriber, wait_until
 
@@ -107,10 +107,10 @@ def test_raised_and_cleared_while_the_broker_is_away_arrive_once_and_the_state_e
             wait_until(lambda: delivery.status.connected)
             line.cut()
         wait_until(lambda: not delivery.status.connected and delivery.status.last_error)
-        delivery.publish(STATE_TOPIC, b"old")
+        delivery.mqtt.publish(STATE_TOPIC, b"old")
         delivery.commit([change("raised")])
         delivery.commit([change("cleared", rev=2)])
-        delivery.publish(STATE_TOPIC, b"new")
+        delivery.mqtt.publish(STATE_TOPIC, b"new")
         wait_until(lambda: delivery.status.outbox_depth == 4, "two events, the state and the list waiting")
         line.join()
         wait_until(drained(delivery), "the outbox empty")
@@ -156,7 +156,7 @@ def test_a_line_on_which_nothing_is_acknowledged_is_given_up(tmp_path: Path, bro
 def test_a_broker_that_lost_everything_gets_the_whole_retained_set_again(tmp_path: Path, broker: Mosquitto) -> None:
     with running(config(tmp_path, broker.url)) as delivery:
         delivery.commit(many(6))
-        delivery.publish(STATE_TOPIC, b"{}")
+        delivery.mqtt.publish(STATE_TOPIC, b"{}")
         wait_until(drained(delivery))
         broker.restart_empty()
         wait_until(lambda: delivery.status.connected)
@@ -185,10 +185,10 @@ def test_what_waited_before_a_restart_is_delivered_after_it(tmp_path: Path, brok
 def test_a_forgotten_alert_and_an_unpublished_topic_vanish_from_the_broker(tmp_path: Path, broker: Mosquitto) -> None:
     with running(config(tmp_path, broker.url)) as delivery:
         delivery.commit([WIRING])
-        delivery.publish(STATE_TOPIC, b"{}")
+        delivery.mqtt.publish(STATE_TOPIC, b"{}")
         wait_until(drained(delivery))
         delivery.forget([str(WIRING.key)])
-        delivery.unpublish(STATE_TOPIC)
+        delivery.mqtt.unpublish(STATE_TOPIC)
     with subscriber(broker.url) as watching:
         wait_until(lambda: len(watching.newest()) == 2)
         assert set(watching.newest()) == {AVAILABILITY, LIST_TOPIC}
@@ -212,13 +212,13 @@ def test_a_row_that_the_broker_refuses_stays_until_it_takes_it(tmp_path: Path) -
 @pytest.mark.broker
 def test_a_subscription_brings_messages_and_survives_a_reconnect(tmp_path: Path, broker: Mosquitto) -> None:
     with running(config(tmp_path, broker.url)) as delivery:
-        delivery.subscribe(f"{BASE}/command/#")
+        delivery.mqtt.subscribe(f"{BASE}/command/#")
         wait_until(lambda: delivery.status.connected)
         broker.restart_empty()
         wait_until(lambda: not delivery.status.connected)
         wait_until(lambda: delivery.status.connected)
-        delivery.publish(f"{BASE}/command/resync", b"{}")
-        assert delivery.messages.get(timeout=10) == Arrived(f"{BASE}/command/resync", b"{}", retain=False)
+        delivery.mqtt.publish(f"{BASE}/command/resync", b"{}")
+        assert delivery.mqtt.messages.get(timeout=10) == Arrived(f"{BASE}/command/resync", b"{}", retain=False)
 
 
 def test_a_broker_of_3_1_1_is_served_and_the_blindness_said(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_broker_of_3_1_1_is_served_and_the_blindness_said(tmp_path: Path) -> N
 CHILD = """
 import itertools, sys, time
 from pathlib import Path
-from phasewatch.adapters.mqtt.delivery import Delivery
+from phasewatch.service.delivery import Delivery
 from tests.adapters.test_delivery import config, many
 delivery = Delivery(config(Path(sys.argv[1]), sys.argv[2]))
 delivery.start()

@@ -37,7 +37,7 @@ def test_a_journal_that_breaks_while_running_goes_on_in_memory(tmp_path: Path) -
         broken = threading.Event()
 
         def forbid_writing() -> None:
-            delivery._ledger.journal._journal.store._db.execute("PRAGMA query_only=1")
+            delivery._journal.current.store._db.execute("PRAGMA query_only=1")
             broken.set()
 
         delivery._inbox.put(forbid_writing)

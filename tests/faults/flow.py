@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from phasewatch.adapters.journal.types import DeliveryConfig
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.alerts.event import Event
+from phasewatch.service.delivery import Delivery
 from tests.adapters.changes import BASE, LIST_TOPIC, SITE, change
 from tests.broker import wait_until
 

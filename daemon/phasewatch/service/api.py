@@ -238,14 +238,14 @@ class Api(Showing):
         answer, events = self._running.watch.operate(command, at, now_s)
         self._books.commit(events, now_s)
         if answer.ok and verb == "resync":
-            self._running.delivery.resync()
+            self._running.delivery.mqtt.resync()
         return answer
 
     def take_commands(self) -> None:
         """Do what has come over MQTT."""
         with suppress(queue.Empty):
             while True:
-                self._take(self._running.delivery.messages.get_nowait())
+                self._take(self._running.delivery.mqtt.messages.get_nowait())
 
     def _take(self, arrived: Arrived) -> None:
         if arrived.topic == BIRTH_TOPIC:
@@ -263,7 +263,7 @@ class Api(Showing):
         reply = self._answer(verb, arrived)
         if not reply["ok"]:
             _log.warning("command %s: %s", verb, reply["error"])
-        self._running.delivery.say(REPLY.address(site=site), encode(reply))
+        self._running.delivery.mqtt.say(REPLY.address(site=site), encode(reply))
 
     def _answer(self, verb: str, arrived: Arrived) -> dict[str, Any]:
         try:

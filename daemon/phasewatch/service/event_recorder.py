@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from phasewatch.adapters.http.stream import Broadcast, slim
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder
 from phasewatch.alerts.point_monitor import PointMonitor
@@ -19,6 +18,7 @@ from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.drawing.trends import History
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.service.build import LEARNED, SEEN_LIVE
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.state import Running
 
 LEARNED_S: Final = 600.0

@@ -12,7 +12,6 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from phasewatch.adapters.journal.types import DeliveryStatus, Restored, encode
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.adapters.mqtt.homeassistant import BIRTH_TOPIC, discovery, essence
 from phasewatch.adapters.systemd import boot_id, clock_synchronised
 from phasewatch.alerts.event import stamp
@@ -25,6 +24,7 @@ from phasewatch.electrical.explanation import explain
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.rule import Health
 from phasewatch.service.build import DISCOVERED, point_names
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.poller import BusPoller
 from phasewatch.service.state import Running
 
@@ -192,12 +192,12 @@ class Publisher:
         self._published_s: dict[str, float] = {}
         self._online: dict[str, bool] = {}
         if loaded.site.mqtt.commands:
-            delivery.subscribe(COMMAND.address(site=loaded.site.site, verb="+"))
+            delivery.mqtt.subscribe(COMMAND.address(site=loaded.site.site, verb="+"))
         if loaded.site.mqtt.homeassistant:
-            delivery.subscribe(BIRTH_TOPIC)
+            delivery.mqtt.subscribe(BIRTH_TOPIC)
         if restored.fresh:
             # What an earlier journal told may still be retained, and nothing else would ever take it back.
-            delivery.subscribe(f"{ALERTS.address(site=loaded.site.site)}/#")
+            delivery.mqtt.subscribe(f"{ALERTS.address(site=loaded.site.site)}/#")
         self._begin(set(restored.announced) - self._known.keys())
 
     def take_over(self, loaded: LoadedSite) -> None:
@@ -210,7 +210,7 @@ class Publisher:
     def _begin(self, before: set[str]) -> None:
         """Empty what is told no more, and tell Home Assistant what there is now."""
         for topic in before - set(_topics(self._loaded)):
-            self._delivery.unpublish(topic)
+            self._delivery.mqtt.unpublish(topic)
         self.greet()
 
     def greet(self) -> None:
@@ -218,9 +218,9 @@ class Publisher:
         told = discovery(self._loaded, self._known)
         for topic, payload in told.items():
             if payload:
-                self._delivery.publish(topic, payload)
+                self._delivery.mqtt.publish(topic, payload)
             else:
-                self._delivery.unpublish(topic)
+                self._delivery.mqtt.unpublish(topic)
         known = {topic: essence(payload) for topic, payload in told.items() if payload}
         if known != self._known:
             self._known = known
@@ -237,7 +237,7 @@ class Publisher:
         if self._online.get(meter) is not answers and (answers or not online):
             self._online[meter] = answers
             topic = METER_AVAILABILITY.address(site=self._loaded.site.site, meter=meter)
-            self._delivery.publish(topic, b"online" if answers else b"offline")
+            self._delivery.mqtt.publish(topic, b"online" if answers else b"offline")
 
     def point(self, point: PointMonitor, now_s: float) -> None:
         """Tell the state of a point when its verdict changed, or its time has come."""
@@ -248,18 +248,18 @@ class Publisher:
         if due or code != self._verdicts.get(point.name):
             self._verdicts[point.name], self._published_s[point.name] = code, now_s
             topic = POINT_STATE.address(site=self._loaded.site.site, point=point.name)
-            self._delivery.publish(topic, encode(point_state(point, self._loaded, now_s)))
+            self._delivery.mqtt.publish(topic, encode(point_state(point, self._loaded, now_s)))
 
     def silent(self, point: PointMonitor, at: datetime, now_s: float) -> None:
         """Tell that a point has no data, in the place of what it may have told in an earlier life."""
         if point.reading is None and not self.known(point.name):
             self._verdicts[point.name], self._published_s[point.name] = NO_DATA, now_s
             topic = POINT_STATE.address(site=self._loaded.site.site, point=point.name)
-            self._delivery.publish(topic, encode(no_data(point, self._loaded, at)))
+            self._delivery.mqtt.publish(topic, encode(no_data(point, self._loaded, at)))
 
     def status(self, payload: dict[str, Any]) -> None:
         """Publish the heartbeat."""
-        self._delivery.publish(STATUS.address(site=self._loaded.site.site), encode(payload))
+        self._delivery.mqtt.publish(STATUS.address(site=self._loaded.site.site), encode(payload))
 
 
 def _topics(loaded: LoadedSite) -> Iterator[str]:

@@ -20,7 +20,6 @@ from phasewatch.adapters.http.server import HttpServer, server_of
 from phasewatch.adapters.http.stream import Broadcast
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.modbus.bus import Bus
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.errors import ConfigurationError
@@ -29,6 +28,7 @@ from phasewatch.drawing.trends import History
 from phasewatch.meters.reading import Reading
 from phasewatch.service.api import Api
 from phasewatch.service.build import DISCOVERED, build_watch, changed_buses, meter_plan, needs_restart, reconfigure
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.event_recorder import EventRecorder, readable_records
 from phasewatch.service.poller import BusPoller, Clock
 from phasewatch.service.publisher import STATUS_S, Publisher, clock_state, health, nominal_doubt
@@ -131,7 +131,7 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until told to stop; then say so, deliver what can be delivered, and let go of everything."""
         self._start_polling()
-        self.delivery.arrived = partial(wake, asyncio.get_running_loop(), self.operations.take_commands)
+        self.delivery.mqtt.arrived = partial(wake, asyncio.get_running_loop(), self.operations.take_commands)
         self.operations.take_commands()
         pages = routes(self.operations, self._broadcast)
         server = server_of(self.operations, self.running.loaded.site, os.environ, pages)

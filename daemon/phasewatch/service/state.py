@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.modbus.bus import Bus, open_bus
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.site import LoadedSite
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.poller import BusPoller
 from phasewatch.settings import BusSettings
 

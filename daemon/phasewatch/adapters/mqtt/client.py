@@ -91,11 +91,6 @@ _VERSIONS: Final[dict[Protocol, MQTTProtocolVersion]] = {
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
-def base_topic(site: str) -> str:
-    """Return what every topic of a site begins with."""
-    return f"phasewatch/{site}"
-
-
 @dataclass(frozen=True, slots=True)
 class Broker:
     """Where a broker listens."""

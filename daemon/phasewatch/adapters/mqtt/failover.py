@@ -14,8 +14,8 @@ from phasewatch.adapters.mqtt.client import (
     Protocol,
     Signal,
     Stage,
-    base_topic,
 )
+from phasewatch.contract.topics import AVAILABILITY
 
 SESSION_TAKEN_OVER: Final = 0x8E
 
@@ -96,7 +96,7 @@ class BrokerSelector:
 
 
 def _login(config: DeliveryConfig) -> Login:
-    will_topic = f"{base_topic(config.site)}/availability"
+    will_topic = AVAILABILITY.address(site=config.site)
     client_id = f"phasewatch-{config.site}"
     return Login(
         client_id,
