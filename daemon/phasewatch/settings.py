@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from phasewatch.electrical.severity import Severity
 from phasewatch.electrical.supply import System
 from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.measuring_point import Wiring
@@ -214,6 +215,47 @@ class MqttSettings(Section):
         return text_of(self.password_file).rstrip("\r\n")
 
 
+def _webhook_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or not _sendable(url):
+        raise ValueError("must be https://host/path, or http://host/path on this machine")
+    if parts.username or parts.password:
+        raise ValueError("carries a user or password; the receiver knows events by the signature with secret_file")
+    try:
+        parts.port  # noqa: B018 - reading it is the check
+    except ValueError:
+        raise ValueError("the port must be 1 to 65535") from None
+    return url
+
+
+def _sendable(url: str) -> bool:
+    return url.isascii() and url.isprintable() and " " not in url
+
+
+class WebhookSettings(Section):
+    """A URL that gets every event."""
+
+    name: Slug
+    url: Annotated[str, AfterValidator(_webhook_url)]
+    secret_file: Credential
+    """The key of the signature, alone in a file."""
+    ca_file: Credential | None = None
+    """None: the authorities that the system trusts."""
+    min_severity: Severity | None = None
+    """None: the events of every alert."""
+    timeout_s: Number = Field(default=10.0, gt=0, le=120)
+
+    def secret(self) -> bytes:
+        """Return the key.
+
+        Raises: OSError, UnicodeDecodeError when its file cannot be read or is empty.
+        """
+        secret = text_of(self.secret_file).strip().encode()
+        if not secret:
+            raise OSError(errno.EINVAL, "is empty; write a key into it, as `openssl rand -hex 32` makes one")
+        return secret
+
+
 def host_and_port(address: str) -> tuple[str, int]:
     """Take `host:port` apart; an IPv6 host stands in brackets. Raises: ValueError."""
     try:
@@ -281,6 +323,7 @@ class Site(Section):
     points: dict[Slug, PointSettings] = Field(default_factory=dict)
     rules: RulesSettings = RulesSettings()
     web: WebSettings | None = None
+    webhooks: tuple[WebhookSettings, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

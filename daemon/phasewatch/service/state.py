@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from phasewatch.adapters.journal.types import DeliveryConfig
+from phasewatch.adapters.journal.types import DeliveryConfig, WebhookConfig
 from phasewatch.adapters.modbus.bus import Bus, open_bus
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.service.delivery import Delivery
 from phasewatch.service.poller import BusPoller
-from phasewatch.settings import BusSettings
+from phasewatch.settings import BusSettings, WebhookSettings
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ def open_real_bus(loaded: LoadedSite, bus: BusSettings) -> Bus:
 def delivery_config(loaded: LoadedSite) -> DeliveryConfig:
     """Return where and as whom this site publishes.
 
-    Raises: OSError, UnicodeDecodeError when the password file cannot be read.
+    Raises: OSError, UnicodeDecodeError when the password file cannot be read; SecretFileError.
     """
     mqtt = loaded.site.mqtt
     return DeliveryConfig(
@@ -75,6 +75,27 @@ def delivery_config(loaded: LoadedSite) -> DeliveryConfig:
         ca_file=mqtt.ca_file,
         client_cert_file=mqtt.client_cert_file,
         client_key_file=mqtt.client_key_file,
+        webhooks=tuple(_webhook(place, settings) for place, settings in enumerate(loaded.site.webhooks)),
+    )
+
+
+class SecretFileError(Exception):
+    """The key of a webhook cannot be read; the text names its setting, the file and the reason."""
+
+
+def _webhook(place: int, settings: WebhookSettings) -> WebhookConfig:
+    try:
+        secret = settings.secret()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise SecretFileError(f"webhooks[{place}].secret_file: {settings.secret_file}: {reason}") from error
+    return WebhookConfig(
+        name=settings.name,
+        url=settings.url,
+        secret=secret,
+        ca_file=settings.ca_file,
+        min_severity=settings.min_severity,
+        timeout_s=settings.timeout_s,
     )
 
 
