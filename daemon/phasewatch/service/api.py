@@ -25,6 +25,7 @@ from phasewatch.alerts.event import stamp
 from phasewatch.alerts.operations import Answer, CommandError, parse, refusal
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.configuration.files import load_messages
+from phasewatch.contract.payloads import point_state
 from phasewatch.contract.topics import ALERT, COMMAND, PHASE_ALERT, REPLY, kind_of
 from phasewatch.drawing.places import Limits
 from phasewatch.drawing.trends import History, Span
@@ -34,7 +35,7 @@ from phasewatch.meters.quantities import LN, UNITS
 from phasewatch.report.limits import circles
 from phasewatch.service.event_recorder import EventRecorder
 from phasewatch.service.poller import KINDS, Clock
-from phasewatch.service.publisher import delivery_state, point_state, status
+from phasewatch.service.publisher import delivery_state, status
 from phasewatch.service.state import Running
 
 LANGUAGES: Final = ("en", "zh")

@@ -31,6 +31,7 @@ from phasewatch.adapters.journal.types import (
 )
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import Evidence
+from phasewatch.contract.payloads import alert_list, listed
 from phasewatch.contract.topics import ALERTS, alert_topic, event_topic
 
 T = TypeVar("T")
@@ -38,11 +39,6 @@ P = ParamSpec("P")
 
 StoreOpener = Callable[[Path, Steps, int, int], Store]
 
-_LISTED: Final = (
-    *("alert_id", "rev", "severity", "subject", "rule", "phase", "state", "since"),
-    *("acknowledged", "shelved_until", "suppressed_by"),
-)
-"""What the list of active alerts says of each."""
 _UNPUBLISHED: Final = Alert("", "", None, active=False)
 _TEND_S: Final = 3600.0
 """Between two looks at the age of what waits."""
@@ -246,8 +242,7 @@ class Journal:
     def listing(self, alerts: Mapping[str, Alert], seq: int) -> bytes:
         """Return the payload of the list of active alerts."""
         active = [alert.listed for alert in alerts.values() if alert.active and alert.listed]
-        series = {"journal": self.uuid, "seq": seq, "ended": self.ended}
-        return encode({"schema": "phasewatch.alerts/1", "site": self.site, **series, "active": active})
+        return encode(alert_list(self.site, self.uuid, seq=seq, ended=self.ended, active=active))
 
     def _insert_events(self, events: Sequence[Event]) -> tuple[dict[str, Alert], int]:
         alerts, seq, at = dict(self.alerts), self.seq, ""
@@ -269,7 +264,7 @@ class Journal:
             self.outbox.insert_event(sink, event_topic(self.site, event.key), payload, rank(body.get("severity")), at)
         self.outbox.insert_state(topic, payload, at)
         self.archive.insert_event(payload)
-        alert = Alert(json.dumps(event.record), topic, payload, event.active, _listed(body))
+        alert = Alert(json.dumps(event.record), topic, payload, event.active, listed(body))
         self.put_alerts({str(event.key): alert})
         return alert
 
@@ -323,11 +318,7 @@ def _alert(key: str, record: str, topic: str, payload: object, active: object) -
     """Return a row of the table as an alert; of one whose payload is damaged only the record is left."""
     body = json_object(payload)
     if isinstance(payload, bytes) and body is not None and REPLACED not in topic:
-        return Alert(record, topic, payload, bool(active), _listed(body))
+        return Alert(record, topic, payload, bool(active), listed(body))
     if payload is not None:
         _log.error("journal: the state of alert %s is damaged; it is published again with its next change", key)
     return Alert(record, topic, None, bool(active))
-
-
-def _listed(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: body.get(name) for name in _LISTED}
