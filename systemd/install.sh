@@ -20,8 +20,8 @@ fail() { echo "phasewatch: $*" >&2; exit 1; }
 live() { test -z "$root" && test -d /run/systemd/system; }
 
 remove() {
-  if live; then systemctl disable --now phasewatch.service.service 2>/dev/null || true; fi
-  rm -f "$root/etc/systemd/system/phasewatch.service.service" "$root/usr/lib/sysusers.d/phasewatch.conf" \
+  if live; then systemctl disable --now phasewatch.service 2>/dev/null || true; fi
+  rm -f "$root/etc/systemd/system/phasewatch.service" "$root/usr/lib/sysusers.d/phasewatch.conf" \
     "$root/etc/modules-load.d/phasewatch.conf" "$root/usr/local/bin/phasewatch"
   rm -rf "$opt/phasewatch" "$opt"/phasewatch-*
   if live; then systemctl daemon-reload; fi
@@ -50,7 +50,7 @@ program() {
 }
 
 files() {
-  install -D -m 644 "$here/systemd/phasewatch.service.service" "$root/etc/systemd/system/phasewatch.service.service"
+  install -D -m 644 "$here/systemd/phasewatch.service" "$root/etc/systemd/system/phasewatch.service"
   install -D -m 644 "$here/systemd/phasewatch.sysusers" "$root/usr/lib/sysusers.d/phasewatch.conf"
   install -D -m 644 "$here/systemd/modules-load.conf" "$root/etc/modules-load.d/phasewatch.conf"
   # The administrator writes the name of an adapter into these: an upgrade keeps them.
@@ -71,8 +71,8 @@ start() {
   live || { say "no running systemd here: nothing is started"; return; }
   systemctl daemon-reload
   udevadm control --reload 2>/dev/null || true
-  if systemctl is-active --quiet phasewatch.service.service; then
-    systemctl restart phasewatch.service.service
+  if systemctl is-active --quiet phasewatch.service; then
+    systemctl restart phasewatch.service
     say "upgraded and restarted; look: systemctl status phasewatch"
   else
     say "next: edit /etc/phasewatch/site.yaml; phasewatch check --config /etc/phasewatch/site.yaml; systemctl enable --now phasewatch"

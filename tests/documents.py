@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 ENGLISH, CHINESE = ("README.md", "README.zh.md")
 NAMES = (ENGLISH, CHINESE)
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
-UNIT_FILE = (ROOT / "systemd" / "phasewatch.service.service").read_text(encoding="utf-8")
+UNIT_FILE = (ROOT / "systemd" / "phasewatch.service").read_text(encoding="utf-8")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 

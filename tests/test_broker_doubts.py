@@ -173,5 +173,5 @@ def test_files_that_cannot_be_used_are_named_by_check(tmp_path: Path) -> None:
         f"{tmp_path}/site.yaml: mqtt.password_file {gone}: No such file or directory; the daemon must be able to"
         " read it",
     ]
-    handed_over = "/run/credentials/phasewatch.service.service/no-such"
+    handed_over = "/run/credentials/phasewatch.service/no-such"
     assert list(unusable_files(load(tmp_path, mqtt(f"username: me, password_file: {handed_over}")))) == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-UNIT = ROOT / "systemd" / "phasewatch.service.service"
+UNIT = ROOT / "systemd" / "phasewatch.service"
 WORST_EXPOSURE = 1.5
 
 

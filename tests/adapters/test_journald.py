@@ -42,7 +42,7 @@ def record(message: str, *arguments: object, level: int = logging.INFO, **extra:
     ],
 )
 def test_the_priority_stands_in_front(level: int, prefix: str) -> None:
-    assert JournalFormatter().format(record("hello", level=level)) == f"{prefix}msg=hello from=polling"
+    assert JournalFormatter().format(record("hello", level=level)) == f"{prefix}msg=hello from=service.poller"
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_the_priority_stands_in_front(level: int, prefix: str) -> None:
     ],
 )
 def test_a_value_is_quoted_where_it_must_be(message: str, shown: str) -> None:
-    assert logfmt(record(message)) == f"{shown} from=polling"
+    assert logfmt(record(message)) == f"{shown} from=service.poller"
 
 
 def test_extra_fields_follow_and_the_key_is_not_shown() -> None:
     line = logfmt(record("meter %s: off", "incomer", bus="board", away_s=3.5, why="no answer", key="incomer"))
-    assert line == 'msg="meter incomer: off" from=polling bus=board away_s=3.5 why="no answer"'
+    assert line == 'msg="meter incomer: off" from=service.poller bus=board away_s=3.5 why="no answer"'
 
 
 def test_a_format_that_does_not_fit_its_arguments_is_still_written() -> None:
-    assert logfmt(record("%d meters", "three")) == """msg="%d meters ('three',)" from=polling"""
+    assert logfmt(record("%d meters", "three")) == """msg="%d meters ('three',)" from=service.poller"""
 
 
 @given(st.text(), st.text())
@@ -83,7 +83,7 @@ def test_a_traceback_stays_on_the_line() -> None:
     except ValueError:
         log.logger.exception("a turn failed")
     (line,) = log.lines()
-    assert line.startswith('<3>msg="a turn failed" from=polling traceback="Traceback')
+    assert line.startswith('<3>msg="a turn failed" from=service.poller traceback="Traceback')
     assert line.endswith(r'ValueError: first\nsecond"')
 
 
@@ -93,10 +93,10 @@ def test_the_first_passes_then_one_a_minute_with_the_count() -> None:
         log.now_s = 1000.0 + second
         log.logger.warning("no answer after %d", second, extra={"key": "incomer"})
     assert log.lines() == [
-        '<4>msg="no answer after 0" from=polling',
-        '<4>msg="no answer after 60" from=polling repeated=60',
-        '<4>msg="no answer after 120" from=polling repeated=60',
-        '<4>msg="no answer after 180" from=polling repeated=60',
+        '<4>msg="no answer after 0" from=service.poller',
+        '<4>msg="no answer after 60" from=service.poller repeated=60',
+        '<4>msg="no answer after 120" from=service.poller repeated=60',
+        '<4>msg="no answer after 180" from=service.poller repeated=60',
     ]
 
 
@@ -121,7 +121,11 @@ def test_what_was_held_back_is_counted_even_when_the_next_comes_late() -> None:
     log.logger.info("x")
     log.now_s += 86400
     log.logger.info("x")
-    assert log.lines() == ["<6>msg=x from=polling", "<6>msg=x from=polling repeated=2", "<6>msg=x from=polling"]
+    assert log.lines() == [
+        "<6>msg=x from=service.poller",
+        "<6>msg=x from=service.poller repeated=2",
+        "<6>msg=x from=service.poller",
+    ]
 
 
 def test_a_flood_of_keys_takes_no_more_memory_and_the_newest_stay_limited() -> None:
@@ -146,9 +150,9 @@ def test_threads_are_counted_without_loss() -> None:
         thread.join()
     log.now_s += 60
     log.logger.info("x")
-    assert log.lines()[1:] == ["<6>msg=x from=polling repeated=801"]
+    assert log.lines()[1:] == ["<6>msg=x from=service.poller repeated=801"]
 
 
 def test_without_a_stream_it_writes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     JournalHandler().handle(record("x", level=logging.WARNING))
-    assert capsys.readouterr() == ("", "<4>msg=x from=polling\n")
+    assert capsys.readouterr() == ("", "<4>msg=x from=service.poller\n")
