@@ -19,7 +19,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -30,6 +30,7 @@ from urllib.parse import SplitResult, urlsplit
 from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import FallbackJournal
+from phasewatch.adapters.journal.sqlite import json_object
 from phasewatch.adapters.journal.types import Row, Sent, Settled, SinkStatus, WebhookConfig
 from phasewatch.electrical.severity import Severity
 
@@ -81,6 +82,7 @@ class WebhookSink:
         self._batch: list[Row] = []
         """Rows with the thread, which may be on their way."""
         self._accepted: list[Sent] = []
+        self._damaged: list[tuple[int, str]] = []
         self._orphaned = False
         """Whether the rows of the batch have other numbers now."""
         self._failure: Failure | None = None
@@ -101,14 +103,15 @@ class WebhookSink:
         self._thread.start()
 
     def settled(self) -> Settled:
-        accepted, self._accepted = self._accepted, []
-        return Settled(accepted, [], [])
+        settled = Settled(self._accepted, self._damaged, [])
+        self._accepted, self._damaged = [], []
+        return settled
 
     def send(self) -> None:
         if self._batch:
             self._requests.cut_if_overdue()
         elif self._monotonic() >= self._due_s:
-            self._batch, self._orphaned = self._pending(BATCH), False
+            self._batch, self._orphaned = list(self._sound(self._pending(BATCH))), False
             if self._batch:
                 self._batches.put(self._batch)
 
@@ -127,7 +130,7 @@ class WebhookSink:
 
     @property
     def idle(self) -> bool:
-        return not self._batch and not self._accepted and not self._pending(1)
+        return not self._batch and not self._accepted and not self._damaged and not self._pending(1)
 
     def report(self) -> SinkStatus:
         failure = self._failure
@@ -149,6 +152,14 @@ class WebhookSink:
 
     def _pending(self, limit: int) -> list[Row]:
         return self._journal.on(Journal.pending, limit, 0, self.name)
+
+    def _sound(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """Yield the rows that hold an event; others are damaged, and in the way for ever."""
+        for row in rows:
+            if json_object(row.payload) is None:
+                self._damaged.append((row.number, "its payload is damaged"))
+            else:
+                yield row
 
     def _on_accepted(self, row: Row) -> None:
         number = None if self._orphaned else row.number
