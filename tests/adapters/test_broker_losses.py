@@ -99,3 +99,17 @@ def test_a_live_topic_that_is_no_text_stops_no_other(tmp_path: Path, broker: Cra
         wait_until(drained(delivery))
         assert delivery.ask(lambda journal: dict(journal.topics)).result(5) == {f"{BASE}/points/main/state": True}
         assert delivery.status.connects == 1
+
+
+def test_a_slow_broker_that_answers_steadily_is_kept(tmp_path: Path) -> None:
+    def takes(topic: str, payload: bytes) -> bool:
+        time.sleep(0.1)
+        return True
+
+    broker = CrashingBroker(takes)
+    with running(config(tmp_path, broker.url, ack_timeout_s=1.0)) as delivery:
+        delivery.commit(many(24))
+        wait_until(drained(delivery), "the outbox empty")
+        assert delivery.status.delivered >= 24, "for more than twice the time-out there was always one in flight"
+        assert delivery.status.connects == 1
+    broker.close()

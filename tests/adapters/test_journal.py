@@ -98,6 +98,19 @@ def test_a_forgotten_alert_leaves_an_empty_retained_state_and_no_record() -> Non
     assert len(events(journal)) == 1
 
 
+def test_a_topic_that_is_wanted_again_is_kept_when_its_emptying_is_confirmed(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.announce({"points/a": True, "points/b": True})
+    journal.announce({"points/a": False, "points/b": False})
+    journal.announce({"points/a": True})
+    journal.emptied(["points/a", "points/b"])
+    assert journal.topics == {"points/a": True}
+    journal.close()
+    reopened = opened(tmp_path)
+    assert reopened.topics == {"points/a": True}
+    reopened.close()
+
+
 def test_a_late_acknowledgement_of_a_replaced_state_removes_nothing() -> None:
     journal = in_memory()
     journal.commit([change("raised")])
