@@ -40,7 +40,7 @@ class Bench:
         return [topic for topic, _, _ in self.sent[before:]]
 
     def commit(self, rule: str, rev: int = 1) -> None:
-        self.window.overtaken(self.journal.commit([change("raised", rule=rule, rev=rev)]))
+        self.window.supersede(self.journal.commit([change("raised", rule=rule, rev=rev)]))
 
     def answer(self, topic: str, code: int = 0) -> None:
         """Answer the oldest message in flight on a topic."""
@@ -108,7 +108,7 @@ def test_a_refused_state_is_not_sent_again_behind_a_newer_one(bench: Bench) -> N
 def test_a_refused_live_topic_is_tried_again_with_its_newest_payload(bench: Bench) -> None:
     bench.open(16, {"points/main/state": b"1"})
     bench.answer("points/main/state", NOT_AUTHORISED)
-    bench.window.owe({"points/main/state": b"2"})
+    bench.window.publish_retained({"points/main/state": b"2"})
     assert bench.fill() == []
     bench.now = 1.0
     assert bench.fill() == ["points/main/state"]

@@ -264,7 +264,7 @@ class Api(Showing):
         reply = self._answer(verb, arrived)
         if not reply["ok"]:
             _log.warning("command %s: %s", verb, reply["error"])
-        self._running.delivery.mqtt.say(REPLY.address(site=site), encode(reply))
+        self._running.delivery.mqtt.publish_once(REPLY.address(site=site), encode(reply))
 
     def _answer(self, verb: str, arrived: Arrived) -> dict[str, Any]:
         try:

@@ -241,7 +241,7 @@ class Delivery:
         self._events.clear()
 
     def _commit(self, events: Sequence[Event]) -> None:
-        self.mqtt.overtaken(self._journal.on(Journal.commit, events))
+        self.mqtt.supersede(self._journal.on(Journal.commit, events))
 
     def _commit_alone(self, event: Event) -> None:
         try:
@@ -257,7 +257,7 @@ class Delivery:
 
     def _forget(self, keys: Sequence[str]) -> None:
         self._write_events()
-        self.mqtt.overtaken(self._journal.on(Journal.forget, keys))
+        self.mqtt.supersede(self._journal.on(Journal.forget, keys))
 
     def _answer(self, work: Callable[[Journal], T], future: Future[T]) -> None:
         """Answer a question, behind the events that came before it."""

@@ -57,16 +57,16 @@ class PoisonDetector:
         self._last: bytes | None = None
         self._acks = 0
         self._suspects: dict[bytes, _Suspect] = {}
-        self._condemned: dict[bytes, None] = {}
+        self._poison: dict[bytes, None] = {}
 
     @property
     def careful(self) -> bool:
         """Whether only one message may be in flight."""
         return self._last is not None
 
-    def condemned(self, payload: bytes) -> bool:
+    def is_poison(self, payload: bytes) -> bool:
         """Return whether this is never to be sent again, on whatever topic."""
-        return payload in self._condemned
+        return payload in self._poison
 
     def repeated(self, payload: bytes) -> bool:
         """Return whether this cost connections for its size, as far as is known, and other topics with it must wait."""
@@ -104,9 +104,9 @@ class PoisonDetector:
         if suspect.losses >= LOSSES and suspect.rows >= PROOFS and len(first) > suspect.largest:
             self._last = None
             del self._suspects[first]
-            self._condemned[first] = None
+            self._poison[first] = None
         _trim(self._suspects)
-        _trim(self._condemned)
+        _trim(self._poison)
 
 
 def _trim(kept: dict[bytes, _Suspect] | dict[bytes, None]) -> None:

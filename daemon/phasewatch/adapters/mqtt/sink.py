@@ -112,13 +112,13 @@ class MqttSink:
         """Empty a live retained topic for good: every broker is asked, over restarts, until one has emptied it."""
         self.publish(topic, b"")
 
-    def say(self, topic: str, payload: bytes) -> None:
+    def publish_once(self, topic: str, payload: bytes) -> None:
         """Publish a message once, not retained, to the subscribers of now: the answer to a command."""
-        self._do(partial(self._flight.say, topic, payload))
+        self._do(partial(self._flight.publish_once, topic, payload))
 
     def resync(self) -> None:
         """Publish everything retained again."""
-        self._do(self._owe_all)
+        self._do(self._publish_retained)
 
     def subscribe(self, topic: str) -> None:
         """Bring what arrives on a topic to `messages`, now and after every connect."""
@@ -140,14 +140,14 @@ class MqttSink:
         if self.open:
             self._flight.fill(self._connection.publish)
 
-    def overtaken(self, topics: Iterable[str]) -> None:
-        """Newer states of these retained topics wait in the outbox now."""
-        self._flight.overtaken(topics)
+    def supersede(self, topics: Iterable[str]) -> None:
+        """Note that newer states of these retained topics wait in the outbox now."""
+        self._flight.supersede(topics)
 
     def renumbered(self) -> None:
         self._live.restore(self._journal.current.topics)
         self._flight.renumbered()
-        self._owe_all()
+        self._publish_retained()
 
     @property
     def due_in_s(self) -> float | None:
@@ -189,7 +189,7 @@ class MqttSink:
 
     def leave(self) -> None:
         if self.open and self._flight.free:
-            self._flight.owe({self._availability: OFFLINE})
+            self._flight.publish_retained({self._availability: OFFLINE})
 
     def close(self, timeout_s: float) -> None:
         if self._broker.connection:
@@ -200,16 +200,16 @@ class MqttSink:
     def _pending(self, limit: int, after: int) -> list[Row]:
         return self._journal.on(Journal.pending, limit, after)
 
-    def _owe_all(self) -> None:
-        self._flight.owe(self._owed())
+    def _publish_retained(self) -> None:
+        self._flight.publish_retained(self._retained())
 
-    def _owed(self) -> dict[str, bytes]:
+    def _retained(self) -> dict[str, bytes]:
         """Return the whole retained set: alert states, their list, and the live topics."""
         states = self._journal.on(Journal.retained)
         return {message.topic: message.payload for message in states} | self._live.all()
 
     def _take_fresh(self) -> None:
-        """Take the live topics that are new, and owe them to the broker."""
+        """Take the live topics that are new, and publish them."""
         fresh = self._live.take()
         # Journaled first: a topic that a broker may hold must be known to the run that has to remove it.
         try:
@@ -218,7 +218,7 @@ class MqttSink:
             for topic, payload in fresh.items():
                 with suppress(ValueError):
                     self._announce({topic: payload})
-        self._flight.owe(fresh)
+        self._flight.publish_retained(fresh)
 
     def _announce(self, topics: Mapping[str, bytes]) -> None:
         self._journal.on(Journal.announce, {topic: bool(payload) for topic, payload in topics.items()})
@@ -267,7 +267,7 @@ class MqttSink:
         self._broker.opened()
         for topic in self._subscriptions:
             connection.subscribe(topic)
-        self._flight.open(opened, {self._availability: ONLINE} | self._owed())
+        self._flight.open(opened, {self._availability: ONLINE} | self._retained())
 
     def _on_closed(self, connection: Connection, closed: Closed) -> None:
         error = f"{connection.broker}: {closed.reason}"
