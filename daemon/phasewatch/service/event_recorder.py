@@ -1,6 +1,6 @@
-"""What goes into the journal: events, their evidence, and what a restart must not forget.
+"""Records in the journal: events, their evidence, and what a restart needs.
 
-Flash wears by writing: a healthy site writes what it learned every ten minutes, and nothing else.
+To limit flash wear, a healthy site writes what it learned every ten minutes, and nothing else.
 """
 
 import json
@@ -38,7 +38,7 @@ class EventRecorder:
         history: History,
         broadcast: Broadcast,
     ) -> None:
-        """`envelope`: what every event says beside its own payload: how far its time can be trusted."""
+        """`envelope`: keys that every event gets beside its own: how far its time can be trusted."""
         self._running, self._envelope = running, envelope
         self._recorder, self._history, self._broadcast = Recorder(), history, broadcast
         self._learned_due_s = now_s + LEARNED_S
@@ -48,7 +48,7 @@ class EventRecorder:
         return self._running.delivery
 
     def commit(self, events: Sequence[Event], now_s: float) -> None:
-        """Journal events in one transaction, say them in the log, and begin the evidence of what was raised."""
+        """Journal events in one transaction, log them, and begin the evidence of what was raised."""
         if events:
             self._delivery.commit([replace(event, payload={**event.payload, **self._envelope()}) for event in events])
         for event in events:
@@ -116,7 +116,7 @@ class EventRecorder:
 
 
 def readable_records(records: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the records of a journal; one that a disk has damaged is named in the log, and begins anew."""
+    """Return the records of a journal; one that a disk has damaged is named in the log, and starts empty."""
     found = {}
     for path, text in records.items():
         try:

@@ -1,8 +1,6 @@
-"""What is told without the journal: states of points, who is online, the heartbeat, and what Home Assistant may show.
+"""Publishes retained topics that are not journaled: point states, availability, heartbeat, Home Assistant discovery.
 
-Only the newest of each counts. What is no longer configured is emptied at the broker.
-
-What is published beside alerts: the state of each point, and the heartbeat of the daemon.
+Only the newest payload of each counts. A topic that is no longer configured is emptied at the broker.
 """
 
 import json
@@ -28,7 +26,7 @@ from phasewatch.service.state import Running
 NO_DATA: Final = "not_enough_data"
 """Verdict of a point of which nothing was read."""
 LOSS_S: Final = 3600.0
-"""A journal that was lost at the start is told for so long."""
+"""A journal that was lost at the start raises `storage_degraded` for so long."""
 STATUS_S: Final = 60.0
 """Between two heartbeats."""
 
@@ -108,7 +106,7 @@ def _bus(poller: BusPoller) -> dict[str, Any]:
 
 
 def delivery_state(delivery: DeliveryStatus) -> dict[str, Any]:
-    """Return how the way to the broker stands, for those who ask over HTTP: who gets it over MQTT knows."""
+    """Return the state of the MQTT connection, for the HTTP API; a subscriber of MQTT needs no such thing."""
     return {
         "connected": delivery.connected,
         "url": delivery.url,
@@ -120,7 +118,7 @@ def delivery_state(delivery: DeliveryStatus) -> dict[str, Any]:
 
 
 class Publisher:
-    """Says what is new, at once; and what goes on, at the site's interval."""
+    """Publishes a change at once, and everything else at the site's interval."""
 
     def __init__(
         self, loaded: LoadedSite, delivery: Delivery, restored: Restored, discovered: Mapping[str, str]
@@ -136,43 +134,43 @@ class Publisher:
         if loaded.site.mqtt.homeassistant:
             delivery.mqtt.subscribe(BIRTH_TOPIC)
         if restored.fresh:
-            # What an earlier journal told may still be retained, and nothing else would ever take it back.
+            # What was published from an earlier journal may still be retained, and nothing else would ever empty it.
             delivery.mqtt.subscribe(f"{ALERTS.address(site=loaded.site.site)}/#")
         self._begin(set(restored.announced) - self._known.keys())
 
     def take_over(self, loaded: LoadedSite) -> None:
-        """Go on with another site file: everything is told anew."""
+        """Go on with another site file: publish everything again."""
         before, self._loaded = set(_topics(self._loaded)), loaded
         self._verdicts.clear()
         self._online.clear()
         self._begin(before)
 
     def _begin(self, before: set[str]) -> None:
-        """Empty what is told no more, and tell Home Assistant what there is now."""
+        """Empty the topics that are no longer published, and publish discovery."""
         for topic in before - set(_topics(self._loaded)):
             self._delivery.mqtt.unpublish(topic)
         self.greet()
 
     def greet(self) -> None:
-        """Tell Home Assistant what there is, and what there is no more."""
-        told = discovery(self._loaded, self._known)
-        for topic, payload in told.items():
+        """Publish discovery for Home Assistant; empty what is no longer there."""
+        payloads_by_topic = discovery(self._loaded, self._known)
+        for topic, payload in payloads_by_topic.items():
             if payload:
                 self._delivery.mqtt.publish(topic, payload)
             else:
                 self._delivery.mqtt.unpublish(topic)
-        known = {topic: essence(payload) for topic, payload in told.items() if payload}
+        known = {topic: essence(payload) for topic, payload in payloads_by_topic.items() if payload}
         if known != self._known:
             self._known = known
             text = json.dumps({topic: payload.decode() for topic, payload in known.items()})
             self._delivery.remember({DISCOVERED: text})
 
     def known(self, point: str) -> bool:
-        """Return whether a point's state was ever told."""
+        """Return whether a point's state was ever published."""
         return point in self._verdicts
 
     def availability(self, meter: str, *, online: bool, failing: bool) -> None:
-        """Say that a meter is online once it answers, and offline once it is known to be; in between nothing is new."""
+        """Publish `online` once a meter answers and `offline` once it is known to be; nothing in between."""
         answers = online and not failing
         if self._online.get(meter) is not answers and (answers or not online):
             self._online[meter] = answers
@@ -180,7 +178,7 @@ class Publisher:
             self._delivery.mqtt.publish(topic, b"online" if answers else b"offline")
 
     def point(self, point: PointMonitor, now_s: float) -> None:
-        """Tell the state of a point when its verdict changed, or its time has come."""
+        """Publish the state of a point when its verdict changed or its interval is over."""
         if point.diagnosis is None or point.reading is None:
             return
         code = point.diagnosis.verdict.code
@@ -191,7 +189,7 @@ class Publisher:
             self._delivery.mqtt.publish(topic, encode(payloads.point_state(point, self._loaded, now_s)))
 
     def silent(self, point: PointMonitor, at: datetime, now_s: float) -> None:
-        """Tell that a point has no data, in the place of what it may have told in an earlier life."""
+        """Publish that a point has no data, in place of what an earlier run may have published."""
         if point.reading is None and not self.known(point.name):
             self._verdicts[point.name], self._published_s[point.name] = NO_DATA, now_s
             topic = POINT_STATE.address(site=self._loaded.site.site, point=point.name)
@@ -203,7 +201,7 @@ class Publisher:
 
 
 def _topics(loaded: LoadedSite) -> Iterator[str]:
-    """Yield the topics that are told of a site, those of Home Assistant aside."""
+    """Yield the topics of a site, without those of Home Assistant."""
     site = loaded.site.site
     yield STATUS.address(site=site)
     for _, meter in loaded.site.meters():

@@ -129,7 +129,7 @@ class Service:
         return pollers
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until told to stop; then say so, deliver what can be delivered, and let go of everything."""
+        """Run until `stop` is set; then deliver what can be delivered in time, and close everything."""
         self._start_polling()
         self.delivery.mqtt.arrived = partial(wake, asyncio.get_running_loop(), self.operations.take_commands)
         self.operations.take_commands()
@@ -182,7 +182,7 @@ class Service:
         gc.freeze()  # what lives for years is not looked through again: that would stop the loop
         self._notifier.ready()
 
-    # What time brings
+    # Periodic work
 
     async def _beat(self, server: HttpServer) -> None:
         """Turn what nothing else turns, and feed the watchdog while everything makes progress."""
@@ -192,7 +192,7 @@ class Service:
             self.running.unserved = "; ".join(server.problems) or None
             self._turn(now_s)
             if now_s >= self._status_due_s:
-                self._tell_status(now_s)
+                self._publish_status(now_s)
             if self._progresses(now_s):
                 self._notifier.watchdog()
             await asyncio.sleep(pause_s)
@@ -206,7 +206,7 @@ class Service:
         self._books.commit(events, now_s)
         self._books.turn(watch, now, now_s)
 
-    def _tell_status(self, now_s: float) -> None:
+    def _publish_status(self, now_s: float) -> None:
         self._status_due_s = now_s + STATUS_S
         self._announcer.status(self.operations.heartbeat())
 
@@ -218,7 +218,7 @@ class Service:
             now_s - poller.turned_s < TURN_LATE_S for poller in self.pollers
         )
 
-    # What the pollers tell
+    # Results of the pollers
 
     def on_reading(self, reading: Reading) -> None:
         """Take a reading of one meter."""
@@ -269,7 +269,7 @@ class Service:
             _log.error("%s; the configuration in force goes on", configuration.refused)
         finally:
             self._notifier.ready()
-            self._tell_status(self._clock.monotonic_s())
+            self._publish_status(self._clock.monotonic_s())
 
     async def _take_over(self, loaded: LoadedSite) -> None:
         running, before, clock = self.running, self.running.loaded, self._clock

@@ -55,7 +55,7 @@ class Sink(Protocol):
         """Return its state; delivery adds the counts."""
 
     def leave(self) -> None:
-        """Begin to say goodbye; `send` and `settled` go on for a moment."""
+        """Queue a goodbye, if the protocol has one; `send` and `settled` are called for a moment more."""
 
     def close(self, timeout_s: float) -> None:
         """Let go of everything; rows that were not accepted stay for the next start."""

@@ -1,9 +1,4 @@
-"""The parts of a running daemon; a reload exchanges some of them.
-
-Opens what a site file names outside: its buses, and the way to its brokers.
-
-Ends tasks for certain, and wakes a loop from another thread.
-"""
+"""The parts of a running daemon, how its buses and its delivery are opened, and how its tasks are ended."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -61,7 +56,7 @@ def open_real_bus(loaded: LoadedSite, bus: BusSettings) -> Bus:
 
 
 def delivery_config(loaded: LoadedSite) -> DeliveryConfig:
-    """Return where and as whom this site publishes.
+    """Return the brokers, webhooks and credentials of a site.
 
     Raises: OSError, UnicodeDecodeError when the password file cannot be read; SecretFileError.
     """
@@ -101,7 +96,7 @@ def _webhook(place: int, settings: WebhookSettings) -> WebhookConfig:
 
 END_S: Final = 5.0
 CANCELS: Final = 50
-"""Times that a task is told to end within END_S."""
+"""Times that a task is cancelled within END_S."""
 
 
 def wake(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:

@@ -25,7 +25,7 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from importlib.metadata import version
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.journal import Journal
@@ -143,7 +143,7 @@ class WebhookSink:
         )
 
     def leave(self) -> None:
-        """Nothing: an HTTP receiver is not told."""
+        """Do nothing: HTTP has no goodbye."""
 
     def close(self, timeout_s: float) -> None:
         self._batches.put(None)
@@ -263,7 +263,7 @@ class Requests:
         return _failure(answer, text)
 
     def _headers(self, body: bytes) -> dict[str, str]:
-        name = str(json.loads(body).get("id"))
+        name = quote(str(json.loads(body).get("id")))
         return {
             "Content-Type": "application/json",
             "User-Agent": f"phasewatch/{version('phasewatch')}",

@@ -1,7 +1,7 @@
-"""The journal: what the daemon remembers of its alerts, and what it still has to tell.
+"""The journal: the state of every alert, its events, and the messages that wait for delivery.
 
-A change of an alert, the event that tells of it and the retained states that follow from it are one transaction.
-Events keep their order and leave only when delivered; of a retained state only the newest per topic waits.
+A change of an alert, its event and the retained states that follow from it are one transaction. Events keep their order
+and leave only when delivered; of a retained state only the newest per topic waits.
 
 The list of active alerts names the `journal` whose `seq` it counts, and in `ended` the last `seq` of earlier ones: a
 subscriber that has every `seq` of each of them up to there misses nothing.
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 class Journal:
     """The alerts and the outbox of one site, in a file or in memory; only the thread that made it may use it.
 
-    Whatever writes raises JournalError when nothing was written, whatever reads when the file cannot be read.
+    Every method that writes raises JournalError when nothing was written; one that reads, when the file is unreadable.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Journal:
         self.alerts = {key: _alert(key, *columns) for key, *columns in rows}
         rows = store.read("SELECT topic, wanted FROM announced ORDER BY topic")
         self.topics: dict[str, bool] = {topic: bool(wanted) for topic, wanted in rows}
-        """Live retained topics that a broker may hold; False for those that it shall lose."""
+        """Live retained topics that a broker may hold; False for those that have to be emptied."""
         self._tended_s = self.outbox.running_s - _TEND_S
         self._remove_sinks(self.outbox.depths.keys() - sinks.keys())
 
@@ -156,7 +156,7 @@ class Journal:
         return frozenset([*(alert_topic(self.site, event.key) for event in events), self.list_topic])
 
     def remember(self, records: Mapping[str, str]) -> None:
-        """Keep records of alerts that changed without anything to tell."""
+        """Keep records of alerts that changed without an event."""
         fresh = {key: self.alerts.get(key, _UNPUBLISHED)._replace(record=text) for key, text in records.items()}
         if fresh:
             self.write(self.put_alerts, fresh)
@@ -186,7 +186,7 @@ class Journal:
             self.store.restore_ballast()
 
     def dead_letter(self, number: int, reason: str) -> None:
-        """Move a row that no broker will ever take out of the way of the others."""
+        """Move a row that will never be accepted out of the way of the others."""
         self.write(self.outbox.bury, number, reason)
 
     def keep_evidence(self, found: Sequence[Evidence]) -> None:
@@ -195,7 +195,7 @@ class Journal:
             self.write(self.archive.insert_evidence, found)
 
     def announce(self, topics: Mapping[str, bool]) -> None:
-        """Keep which live retained topics a broker may hold, and which of them it shall lose; written if new."""
+        """Keep which live retained topics a broker may hold, and which have to be emptied; written if new."""
         fresh = {topic: wanted for topic, wanted in topics.items() if self.topics.get(topic) is not wanted}
         if fresh:
             self.write(self.put_topics, fresh)

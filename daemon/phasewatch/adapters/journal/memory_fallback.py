@@ -1,18 +1,16 @@
-"""The journal that never fails its user: on the disk, in memory from the moment the disk fails, and back again.
+"""Journal that falls back to memory when the disk fails, and returns to the disk.
 
-The handover of a journal, from a disk that fails to memory and back to the disk.
-
-- To memory go the alerts, the announced topics and the waiting rows, most severe first as far as there is room. What
-  cannot be read or held is stranded: it stays on the disk.
+- Memory inherits the alerts, the announced topics and the waiting rows, most severe first and the same room for each
+  sink. What cannot be read or held is stranded: it stays on the disk.
 - A journal in memory counts under a uuid of its own. The file may come back with more in it than was known (a
   transaction that reported a failure and is there all the same), so its next `seq` could already be taken.
-- Back on the disk, the file counts under the uuid with which this run began, behind the last `seq` ever given or found
-  under it: that uuid stands in the `alert_id` of the alerts that stand. Every other series is over, and its last `seq`
-  stands in the `ended` of the list of alerts. So no id is used twice, and the list says how far each series must reach.
-- Rows of the file that memory had inherited share the fate they had there. Rows that were stranded stay where they
-  were, in front. What memory wrote comes behind, in its order, with new numbers: what is in flight is sent again, and
-  its id shows it.
-- Of alerts the running daemon knows best. An alert that the file calls active and the daemon does not know is removed.
+- Back on the disk, the file counts under the uuid with which this run began, which is in the `alert_id` of its active
+  alerts, behind the last `seq` ever given or found under it. Every other series is over, and the `ended` of the list of
+  alerts names its last `seq`. So no id is used twice, and the list says how far each series must reach.
+- A row of the file that memory had inherited is deleted if it was delivered or dropped there. Rows that were stranded
+  stay where they were, in front. What memory wrote follows, in its order, with new numbers: what is in flight is sent
+  again, and its id shows the duplicate.
+- The alerts of the running daemon win. An alert that is active in the file and unknown to the daemon is removed.
 - What memory had not delivered when the process ended is lost; the file then goes on as if memory had never been.
 """
 
@@ -43,7 +41,7 @@ journal may still be on the way, and must not meet a row of the heir."""
 
 
 class Memory:
-    """A journal in memory, and what it has taken over."""
+    """A journal in memory, and what it inherited."""
 
     def __init__(self, journal: Journal, begun: str) -> None:
         self.journal = journal
@@ -152,7 +150,7 @@ def _newest(ended: Mapping[str, int]) -> dict[str, int]:
 def _bring(
     home: Journal, memory: Memory, strays: Mapping[str, Alert], alerts: Mapping[str, Alert], *, same: bool
 ) -> None:
-    """Do it; `same`: the file is the one that failed, and not another in its place."""
+    """Merge the journal in memory into the file; `same`: it is the file that failed, and not another in its place."""
     source = memory.journal
     _settle_events(home, memory, memory.inherited if same else frozenset())
     _settle_states(home, source, strays)

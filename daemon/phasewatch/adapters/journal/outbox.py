@@ -2,9 +2,9 @@
 
 A sink has rows of its own, so that none waits for another. Bounds of rows and age hold for each.
 
-Age is running time: the seconds that a daemon ran on this journal, summed over its runs. It needs no clock, so none can
-make it jump, and what waited while the machine was off did not grow older. A crash may take back up to an hour of it:
-rows go later then, and never earlier.
+Age is running time: the seconds that a daemon ran on this journal, summed over its runs. It needs no wall clock, which
+could jump, and what waited while the machine was off did not grow older. A crash may lose up to an hour of it:
+rows are dropped later then, never earlier.
 """
 
 import time
@@ -48,7 +48,7 @@ Drops = Mapping[tuple[str, str, str], int]
 
 
 class Outbox:
-    """The waiting rows of one journal; what changes them is done inside one of its transactions."""
+    """The waiting rows of one journal; every change is made inside one of its transactions."""
 
     def __init__(self, store: Store, bounds: Bounds, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._store, self._bounds, self._monotonic = store, bounds, monotonic

@@ -1,4 +1,4 @@
-"""What passes between the daemon, its journal and its delivery."""
+"""Types that pass between the daemon, its journal and its sinks; JSON in and out."""
 
 import json
 import math
@@ -69,25 +69,25 @@ class Sent(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What has become of messages."""
+    """What has become of the rows that a sink took."""
 
     accepted: list[Sent]
     """Rows that the receiver has."""
     poison: list[tuple[int, str]]
-    """Rows that it will never take, and why."""
+    """Rows that it will never accept, and why."""
     emptied: list[str]
     """Retained topics that it has emptied."""
 
 
 class Alert(NamedTuple):
-    """What the journal knows of one alert; `payload` is None while it was never published, or if it is damaged."""
+    """One alert in the journal; `payload` is None while it was never published, or if it is damaged."""
 
     record: str
     topic: str
     payload: bytes | None
     active: bool
     listed: Mapping[str, Any] | None = None
-    """What the list of active alerts says of it, from the payload; not written down."""
+    """Its entry in the list of active alerts, from the payload; not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class WebhookConfig:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryConfig:
-    """Where messages go, who sends them, and where they wait."""
+    """The state directory, the brokers and the webhooks of one site."""
 
     site: str
     directory: Path
@@ -129,9 +129,9 @@ class DeliveryConfig:
     first_protocol: Literal["5", "3.1.1"] = "5"
     """Version of MQTT that is tried first."""
     answer_timeout_s: float = 10.0
-    """A broker that leaves a connect unanswered for so long is given up."""
+    """Time for a CONNACK; then the connection is given up."""
     ack_timeout_s: float = 30.0
-    """A connection that acknowledges nothing for so long is given up."""
+    """Time for the next PUBACK; then the connection is given up."""
     keepalive_s: int = 30
     webhooks: tuple[WebhookConfig, ...] = ()
 
@@ -142,7 +142,7 @@ class Restored(NamedTuple):
     uuid: str
     records: dict[str, str]
     fresh: bool = False
-    """Whether the journal has just begun: what an earlier one told may still be retained at the broker."""
+    """Whether the journal has just begun: what an earlier one published may still be retained at the broker."""
     announced: frozenset[str] = frozenset()
     """Live retained topics of the last run: `unpublish` those that this run does not publish any more."""
 
@@ -151,7 +151,7 @@ LATENCY_BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Latency(NamedTuple):
-    """How long rows took from their commit to the broker's acknowledgement."""
+    """Time of rows from their commit to the PUBACK."""
 
     counts: tuple[int, ...] = (0,) * len(LATENCY_BOUNDS_S)
     """Rows of each bucket, up to the bound in `LATENCY_BOUNDS_S` and beyond the one before."""
@@ -226,9 +226,9 @@ def encode(payload: Mapping[str, Any]) -> bytes:
 
 
 def decode(raw: bytes) -> Any:
-    """Return what JSON of somebody else says.
+    """Return foreign JSON as Python values.
 
-    Raises: ValueError for what is no JSON, or a number that is none; RecursionError when it is nested too deep.
+    Raises: ValueError for invalid JSON or a number that is not finite; RecursionError when it is nested too deep.
     """
     return json.loads(raw, parse_constant=_no_number, parse_float=_finite_number)
 

@@ -1,4 +1,4 @@
-"""The link to the brokers: which broker and which protocol come next, and when."""
+"""Failover: which broker and which MQTT version are tried next, and when."""
 
 from collections.abc import Callable
 from typing import Final
@@ -37,7 +37,7 @@ class BrokerSelector:
         self._turn, self._due = 0, monotonic()
         self._opened_s: float | None = None
         self._older: dict[Broker, bool] = {}
-        """Brokers that get 3.1.1; True when the broker said so itself."""
+        """Brokers that get 3.1.1; True when the broker asked for it in its CONNACK."""
         self.connection: Connection | None = None
 
     def new_backoff(self) -> Backoff:
@@ -60,7 +60,7 @@ class BrokerSelector:
         return "3.1.1" if broker in self._older else self._config.first_protocol
 
     def opened(self) -> None:
-        """Take note that the connection stands."""
+        """Note that the connection is open."""
         self._opened_s = self._monotonic()
 
     def proven(self) -> None:
@@ -72,7 +72,7 @@ class BrokerSelector:
         connection, self.connection = self.connection, None
         opened_s, self._opened_s = self._opened_s, None
         if opened_s is not None and self._monotonic() - opened_s >= self._config.longest_pause_s:
-            self.proven()  # it stood for long, though there may have been nothing to carry
+            self.proven()  # it was open for long, though there may have been nothing to publish
         now, broker, pause_s = self._monotonic(), self._brokers[self._turn], 0.0
         unsupported = closed.code == UNSUPPORTED_PROTOCOL
         if connection and connection.protocol == "5" and (unsupported or closed.stage is Stage.UNANSWERED):
@@ -83,10 +83,10 @@ class BrokerSelector:
 
     def _pause_s(self, broker: Broker, closed: Closed) -> float:
         if closed.code == SESSION_TAKEN_OVER:
-            # Two clients with one id would throw each other out for ever.
+            # Two clients with one id would disconnect each other for ever.
             self._backoff.slow_down()
         if closed.stage is not Stage.OPEN:
-            # A broker that merely closed may have been starting up: only its own word is remembered through a failure.
+            # A broker that merely closed may have been starting up: only a CONNACK is remembered through a failure.
             if self._older.get(broker) is False:
                 del self._older[broker]
             self._turn = (self._turn + 1) % len(self._brokers)

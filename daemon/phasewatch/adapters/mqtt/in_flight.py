@@ -129,7 +129,7 @@ class InFlight:
 
     @property
     def last_refusal(self) -> str | None:
-        """What the broker refused last on this connection and why; None when nothing is wrong or nobody is there."""
+        """What the broker refused last on this connection, and why; None when it refuses nothing."""
         if self._refusal is None and self.size and self._quarantine.held:
             return f"{', '.join(sorted(self._quarantine.held)[:3])}: the broker drops the connection for it"
         return self._refusal
