@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import LONGEST_AWAY_S, FallbackJournal
@@ -113,6 +115,9 @@ class Fallback:
     disk: Disk = field(default_factory=Disk)
 
     def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
         self.safe = FallbackJournal(
             self.directory, SITE, self.bounds, monotonic=lambda: self.now_s, open_store=self.disk.open, sinks=BOTH
         )
@@ -156,4 +161,49 @@ def test_the_rows_of_a_dead_sink_leave_room_in_memory_for_the_others(
     assert revs(plant.safe.current, "mqtt") == [100, 101]
     assert plant.safe.stranded == 102 - len(revs(plant.safe.current, "erp"))
     assert plant.safe.stranded > 0
+    plant.safe.close()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.just(("commit", 1)),
+        st.tuples(st.sampled_from(["mqtt", "erp"]), st.integers(1, 4)),
+        st.just(("break", 0)),
+        st.just(("home", 0)),
+        st.just(("restart", 0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS)
+def test_whatever_happens_each_sink_gets_every_event_once_and_in_order(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    plant = Fallback(tmp_path_factory.mktemp("journal"))
+    accepted: dict[str, list[int]] = {sink: [] for sink in BOTH}
+    committed = 0
+    for step, count in steps:
+        if step == "commit":
+            committed += 1
+            plant.commit(committed)
+        elif step == "break":
+            plant.disk.writable = False
+        elif step == "home" or (step == "restart" and plant.safe.degraded):
+            plant.disk.writable = True
+            plant.now_s += 2 * LONGEST_AWAY_S
+            plant.safe.return_if_due()
+        elif step == "restart":
+            plant.disk.writable = True
+            plant.safe.close()
+            plant.start()
+        else:
+            rows = plant.safe.on(Journal.pending, count, 0, step)
+            accepted[step] += [json.loads(row.payload)["rev"] for row in rows if not row.retain]
+            plant.safe.on(Journal.delivered, [row.number for row in rows])
+        for sink in BOTH:
+            assert accepted[sink] + revs(plant.safe.current, sink) == list(range(1, committed + 1))
+            assert plant.safe.current.outbox.depths[sink] == len(plant.safe.current.pending(1000, 0, sink))
+    plant.disk.writable = True
     plant.safe.close()
