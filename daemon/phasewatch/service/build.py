@@ -249,8 +249,8 @@ def circles(loaded: LoadedSite, point: str) -> Circles:
     )
 
 
-FIXED: Final = ("site", "state_dir", "mqtt", "web")
-"""Keys that only a restart can change: topics, journal, connection and page hang on them."""
+FIXED: Final = ("site", "state_dir", "mqtt", "web", "webhooks")
+"""Keys that only a restart can change: topics, journal, connections and page depend on them."""
 
 
 def needs_restart(old: Site, new: Site) -> list[str]:
