@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.modbus.bus import Bus, BusError, open_bus
-from phasewatch.adapters.modbus.framing import MBAP, RTU, mbap_frame, rtu_frame, wholes_mbap, wholes_rtu
-from phasewatch.adapters.modbus.line_statistics import RECENT, LineStatistics, Whole
-from phasewatch.adapters.modbus.protocol import BadReply, Request
+from phasewatch.adapters.modbus.line_statistics import RECENT, LineStatistics
+from phasewatch.adapters.modbus.protocol import BadReply
 from phasewatch.meters.endpoint import parse_url
+from phasewatch.meters.framing import MBAP, RTU, Request, Whole, mbap_frame, rtu_frame, wholes_mbap, wholes_rtu
 from tests.modbus_server import FRAMINGS, LINES, Asked, Script, ScriptedMeter, honest, listening, words_at
 
 PATIENCE_S = 5.0

@@ -13,9 +13,8 @@ from phasewatch.adapters.modbus.bus import Bus, BusError, NoReply, open_bus
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.profile import Profile
 from phasewatch.simulator.device import Fault, Unit
-from phasewatch.simulator.frames import Request, pack_rtu
 from phasewatch.simulator.serial_line import QUIET, LineFaults, SerialLine
-from phasewatch.simulator.server import ListenError, Server
+from phasewatch.simulator.server import ListenError, Request, Server, pack_rtu
 
 PATIENCE_S: Final = 5.0
 METER = Profile.model_validate(

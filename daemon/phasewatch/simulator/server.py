@@ -12,12 +12,85 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
 
+from phasewatch.meters.framing import ASKS_IN_8_BYTES, crc16, mbap_frame, mbap_header, rtu_frame
 from phasewatch.simulator.device import SOUND, Fault, Unit
-from phasewatch.simulator.frames import FrameError, Pack, Request, Split, pack_mbap, pack_rtu, split_mbap, split_rtu
 from phasewatch.simulator.serial_line import QUIET, LineFaults, SerialLine
+
+LONGEST_RTU: Final = 256
+
+
+class FrameError(ValueError):
+    """The stream holds what cannot be a frame; the connection is of no further use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came off the wire."""
+
+    unit_id: int
+    pdu: bytes
+    transaction_id: int = 0
+
+
+Split = Callable[[bytes], tuple[list[Request], bytes]]
+"""Cut a stream into whole requests and the rest, which waits for more."""
+
+Pack = Callable[[Request, int, bytes], bytes]
+"""Wrap a reply: the request, the unit id to answer as, the PDU."""
+
+
+def split_mbap(stream: bytes) -> tuple[list[Request], bytes]:
+    """Cut a TCP stream into requests.
+
+    Raises: FrameError if a header is not one of Modbus.
+    """
+    found: list[Request] = []
+    while (header := mbap_header(stream, 0)) is not None:
+        transaction_id, size = header
+        if not size:
+            raise FrameError(f"no MBAP header: {stream[:8].hex(' ')}")
+        if len(stream) < size:
+            break
+        found.append(Request(stream[6], stream[7:size], transaction_id))
+        stream = stream[size:]
+    return found, stream
+
+
+def pack_mbap(request: Request, unit_id: int, pdu: bytes) -> bytes:
+    """Wrap a reply for TCP."""
+    return mbap_frame(unit_id, request.transaction_id, pdu)
+
+
+def split_rtu(stream: bytes) -> tuple[list[Request], bytes]:
+    """Cut a serial stream into requests, passing over noise in front of each."""
+    found = []
+    place = 0
+    while place + 4 <= len(stream):
+        size = _rtu_size(stream[place : place + LONGEST_RTU])
+        if size:
+            found.append(Request(stream[place], stream[place + 1 : place + size - 2]))
+            stream, place = stream[place + size :], 0
+        else:
+            place += 1
+    return found, stream[-LONGEST_RTU:]
+
+
+def pack_rtu(_request: Request, unit_id: int, pdu: bytes) -> bytes:
+    """Wrap a reply for a serial line."""
+    return rtu_frame(unit_id, pdu)
+
+
+def _rtu_size(stream: bytes) -> int:
+    """Return the bytes of the frame that begins here; 0 if none does, or not yet."""
+    sizes = (8,) if stream[1] in ASKS_IN_8_BYTES else range(4, len(stream) + 1)
+    return next(
+        (size for size in sizes if size <= len(stream) and crc16(stream[: size - 2]) == stream[size - 2 : size]), 0
+    )
+
 
 FRAMINGS: Final[dict[str, tuple[Split, Pack]]] = {
     "tcp": (split_mbap, pack_mbap),

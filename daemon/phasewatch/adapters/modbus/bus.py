@@ -9,8 +9,7 @@ import logging
 from collections.abc import Mapping
 
 from phasewatch.adapters.modbus.connection import LineConnection, dialect_of
-from phasewatch.adapters.modbus.framing import Frame
-from phasewatch.adapters.modbus.line_statistics import LineStatistics, Whole
+from phasewatch.adapters.modbus.line_statistics import LineStatistics
 from phasewatch.adapters.modbus.pacing import LineBackoff, Pace, Timing, coarse_s
 from phasewatch.adapters.modbus.protocol import (
     BadReply,
@@ -21,10 +20,10 @@ from phasewatch.adapters.modbus.protocol import (
     LinkDown,
     NoReply,
     Refused,
-    Request,
     words_of,
 )
 from phasewatch.meters.endpoint import Endpoint
+from phasewatch.meters.framing import Frame, Request, Whole
 
 __all__ = [
     "BadReply",

@@ -15,15 +15,82 @@ from pymodbus.framer.rtu import FramerRTU
 from pymodbus.framer.socket import FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
 
-from phasewatch.adapters.modbus.framing import MBAP, RTU, Dialect, Frame, Listener
-from phasewatch.adapters.modbus.line_statistics import LineStatistics
-from phasewatch.adapters.modbus.protocol import BadReply, LinkDown, LinkTrouble, NoReply, Request
+from phasewatch.adapters.modbus.line_statistics import KEPT_BYTES, LineStatistics
+from phasewatch.adapters.modbus.protocol import BadReply, LinkDown, LinkTrouble, NoReply
 from phasewatch.meters.endpoint import Endpoint
+from phasewatch.meters.framing import MBAP, RTU, Blame, Dialect, Frame, Request
 
 FRAME_CHARACTERS: Final = 8 + 5
 """Characters of a request and of an answer without its words."""
 UNBOUNDED: Final = 1 << 30
 """Switches off a limit of the library: the listener keeps its own."""
+
+
+class Listener:
+    """Hears all that comes in over one link and picks out the answer to the request that is pending."""
+
+    def __init__(self, dialect: Dialect, tally: LineStatistics, now: Callable[[], float]) -> None:
+        """Listen to one framing and count what comes beside; `now` is a monotonic clock in seconds."""
+        self._dialect, self._tally, self._now = dialect, tally, now
+        self._request: Request | None = None
+        self._transaction_id = 0
+        self._pending = b""
+        self._heard = b""
+        self.heard_at: float | None = None
+        """When bytes last came in; None: never."""
+        self.asked_at: float | None = None
+        """When an answer was last awaited; None: never."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an answer is awaited."""
+        return self._request is not None
+
+    @property
+    def mute(self) -> bool:
+        """Whether not a byte came in since the last request, to this moment."""
+        return self.asked_at is not None and (self.heard_at is None or self.heard_at < self.asked_at)
+
+    def listen_for(self, request: Request) -> None:
+        """Await the answer to this request; what came before it cannot be it."""
+        self.asked_at = self._now()
+        self._request, self._pending, self._heard = request, b"", b""
+
+    def stop(self) -> None:
+        """Await nothing: what comes in from now on is discarded."""
+        if self._request is not None:
+            echo = self._dialect.echo(self._request)
+            self._tally.missed(self._request, self._heard.replace(echo, b"", 1) if echo else self._heard)
+        self._request = None
+
+    def hear(self, chunk: bytes, transaction_id: int) -> Frame | None:
+        """Take in a chunk; return the answer once it is whole."""
+        self.heard_at = self._now()
+        if self._request is None:
+            self._tally.stray(chunk)
+            return None
+        self._transaction_id = transaction_id
+        self._heard = (self._heard + chunk)[:KEPT_BYTES]
+        self._pending += chunk
+        done, frame = self._dialect.find(self._pending, self._request, transaction_id)
+        self._pending = self._pending[done:]
+        if frame is None or frame.unit_id != self._request.unit_id:
+            return None  # Modbus TCP names the transaction, and yet another unit may answer
+        self._came(self._request, frame)
+        return frame
+
+    def blame(self, request: Request) -> Blame | None:
+        """Return what came in place of an answer to the request; None: nothing."""
+        return self._dialect.blame(self._heard, request, self._transaction_id)
+
+    def _came(self, request: Request, frame: Frame) -> None:
+        """End the wait; what came in front of the answer and behind it is stray."""
+        self._request = None
+        self._tally.came(request, frame.transaction_id)
+        if len(self._heard) > len(frame.pdu) + self._dialect.envelope_bytes:
+            answer, echo = self._dialect.pack(frame), self._dialect.echo(request)
+            before, _, behind = self._heard.partition(answer)
+            self._tally.stray((before.replace(echo, b"", 1) if echo else before) + behind)
 
 
 class _Answer(ModbusPDU):

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from phasewatch.adapters.modbus.protocol import BusError, LineCounts, NoReply, Refused, Request
+from phasewatch.adapters.modbus.protocol import BusError, LineCounts, NoReply, Refused
+from phasewatch.meters.framing import Request, Whole
 
 KEPT_BYTES: Final = 512
 """Bytes kept to find whole frames in: two of the longest."""
@@ -11,17 +12,6 @@ RECENT: Final = 64
 """Requests after which an answer that did not come is awaited no more."""
 MOST_AWAITED: Final = 8
 """Such answers of one unit."""
-
-
-class Whole(NamedTuple):
-    """A whole frame of somebody."""
-
-    unit_id: int
-    pdu: bytes
-    transaction_id: int
-    """0 in RTU, which has none."""
-    asks: bool
-    """Whether it is a request."""
 
 
 class _Asked(NamedTuple):

@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, Literal, Protocol, Self
 
+from phasewatch.meters.framing import Mismatch, Request
+
 
 @dataclass(slots=True)
 class LineCounts:
@@ -48,9 +50,6 @@ class LineCounts:
 # ruff: noqa: N818  (these names say what happened; all end up under BusError)
 
 
-MAX_WORDS: Final = 125
-"""Most registers one request may ask for. Source: Modbus application protocol V1.1b3, 6.3 and 6.4."""
-
 REFUSALS: Final[dict[int, str]] = {
     1: "illegal function",
     2: "illegal data address",
@@ -84,12 +83,6 @@ class LinkDown(BusError):
 
 class NoReply(BusError):
     """The meter did not answer in time."""
-
-
-Mismatch = Literal[
-    "other_unit", "other_function", "other_length", "other_transaction", "cut_short", "damaged", "not_modbus", "babble"
-]
-"""In what a reply does not fit; `babble`: the line did not fall silent, and nothing was sent."""
 
 
 class BadReply(BusError):
@@ -137,40 +130,6 @@ class Bus(Protocol):
     async def close(self) -> None:
         """Let go of the line; later reads raise LinkDown."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One read of registers."""
-
-    url: str
-    """Of the bus, for messages."""
-    function_code: int
-    address: int
-    """PDU address, counted from 0."""
-    count: int
-    unit_id: int
-
-    def __post_init__(self) -> None:
-        """Refuse what must never reach a line."""
-        for name, value, allowed in (
-            ("function code", self.function_code, range(3, 5)),
-            ("unit id", self.unit_id, range(256)),
-            ("count", self.count, range(1, MAX_WORDS + 1)),
-            ("last address", self.address + self.count - 1, range(self.count - 1, 0x10000)),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{self}: {name} {value} is not in {allowed.start}..{allowed.stop - 1}")
-
-    def __str__(self) -> str:
-        """Name the place, as every error does."""
-        place = f"unit {self.unit_id}, function {self.function_code}, address {self.address}, count {self.count}"
-        return f"{self.url}: {place}"
-
-    @property
-    def pdu(self) -> bytes:
-        """The bytes of the request, without any frame."""
-        return struct.pack(">BHH", self.function_code, self.address, self.count)
 
 
 def refusal(request: Request, exception_code: int) -> Refused:

@@ -1,16 +1,65 @@
-"""Finds the answer to a request in the bytes that come in, whatever else comes with it."""
+"""Modbus frames as bytes: RTU with its check bytes, and MBAP (TCP, UDP). Pure: adapter and simulator share it.
+
+Source: Modbus application protocol V1.1b3; Modbus over serial line V1.02; Modbus messaging on TCP/IP V1.0b.
+"""
 
 import struct
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
-from phasewatch.adapters.modbus.line_statistics import KEPT_BYTES, LineStatistics, Whole
-from phasewatch.adapters.modbus.protocol import Mismatch, Request
+MAX_WORDS: Final = 125
+"""Most registers one request may ask for. Source: Modbus application protocol V1.1b3, 6.3 and 6.4."""
 
 READS: Final = (3, 4, 0x83, 0x84)
 """Function codes of answers to reads, and of exceptions to them."""
 ASKS_IN_8_BYTES: Final = range(1, 7)
 """Function codes whose requests are 8 bytes in RTU; those of 5 and 6 are answered by the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One read of registers."""
+
+    url: str
+    """Of the bus, for messages."""
+    function_code: int
+    address: int
+    """PDU address, counted from 0."""
+    count: int
+    unit_id: int
+
+    def __post_init__(self) -> None:
+        """Refuse what must never reach a line."""
+        for name, value, allowed in (
+            ("function code", self.function_code, range(3, 5)),
+            ("unit id", self.unit_id, range(256)),
+            ("count", self.count, range(1, MAX_WORDS + 1)),
+            ("last address", self.address + self.count - 1, range(self.count - 1, 0x10000)),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{self}: {name} {value} is not in {allowed.start}..{allowed.stop - 1}")
+
+    def __str__(self) -> str:
+        """Name the place, as every error does."""
+        place = f"unit {self.unit_id}, function {self.function_code}, address {self.address}, count {self.count}"
+        return f"{self.url}: {place}"
+
+    @property
+    def pdu(self) -> bytes:
+        """The bytes of the request, without any frame."""
+        return struct.pack(">BHH", self.function_code, self.address, self.count)
+
+
+class Whole(NamedTuple):
+    """A whole frame of any sender."""
+
+    unit_id: int
+    pdu: bytes
+    transaction_id: int
+    """0 in RTU, which has none."""
+    asks: bool
+    """Whether it is a request."""
 
 
 class Frame(NamedTuple):
@@ -96,7 +145,7 @@ def _rtu_frame_at(heard: bytes, start: int, size: int) -> Frame | None:
 def find_mbap(heard: bytes, _request: Request, transaction_id: int) -> Found:
     """Pass over frames of other transactions: answers that come twice or too late."""
     start = 0
-    while (header := _mbap_header(heard, start)) is not None:
+    while (header := mbap_header(heard, start)) is not None:
         found_id, size = header
         if not size:
             return len(heard), None  # out of step: where the next frame starts cannot be known
@@ -108,12 +157,18 @@ def find_mbap(heard: bytes, _request: Request, transaction_id: int) -> Found:
     return start, None
 
 
-def _mbap_header(heard: bytes, start: int) -> tuple[int, int] | None:
+def mbap_header(heard: bytes, start: int) -> tuple[int, int] | None:
     """Return transaction id and size of a frame, size 0 = this is no Modbus TCP; None = too short to tell."""
     if start + 6 > len(heard):
         return None
     transaction_id, protocol_id, length = struct.unpack_from(">HHH", heard, start)
     return transaction_id, 6 + length if protocol_id == 0 and 2 <= length <= 254 else 0
+
+
+Mismatch = Literal[
+    "other_unit", "other_function", "other_length", "other_transaction", "cut_short", "damaged", "not_modbus", "babble"
+]
+"""In what a reply does not fit; `babble`: the line did not fall silent, and nothing was sent."""
 
 
 class Blame(NamedTuple):
@@ -136,7 +191,7 @@ def blame_rtu(heard: bytes, request: Request, _transaction_id: int) -> Blame | N
 
 def blame_mbap(heard: bytes, _request: Request, transaction_id: int) -> Blame | None:
     """Return what came in place of an answer; None: nothing."""
-    header = _mbap_header(heard, 0)
+    header = mbap_header(heard, 0)
     if header is None:
         return Blame(f"cut short after {len(heard)} bytes: {_sample(heard)}", "cut_short") if heard else None
     found_id, size = header
@@ -154,7 +209,7 @@ def _sample(heard: bytes) -> str:
 
 
 def wholes_rtu(heard: bytes) -> Iterator[Whole]:
-    """Yield the whole frames of whomever, requests too, whatever lies between them."""
+    """Yield the whole frames of any sender, requests too, whatever is between them."""
     start = 0
     while start + 5 <= len(heard):
         size, asks = _whole_size(heard, start)
@@ -177,7 +232,7 @@ def _whole_size(heard: bytes, start: int) -> tuple[int, bool]:
 def wholes_mbap(heard: bytes) -> Iterator[Whole]:
     """Yield the whole frames up to where the stream is out of step."""
     start = 0
-    while (header := _mbap_header(heard, start)) is not None:
+    while (header := mbap_header(heard, start)) is not None:
         transaction_id, size = header
         if size < 9 or start + size > len(heard):
             return
@@ -214,70 +269,3 @@ MBAP: Final = Dialect(
     7,
     lambda _: b"",
 )
-
-
-class Listener:
-    """Hears all that comes in over one link and picks out the answer to the request that is pending."""
-
-    def __init__(self, dialect: Dialect, tally: LineStatistics, now: Callable[[], float]) -> None:
-        """Listen to one framing and count what comes beside; `now` is a monotonic clock in seconds."""
-        self._dialect, self._tally, self._now = dialect, tally, now
-        self._request: Request | None = None
-        self._transaction_id = 0
-        self._pending = b""
-        self._heard = b""
-        self.heard_at: float | None = None
-        """When bytes last came in; None: never."""
-        self.asked_at: float | None = None
-        """When an answer was last awaited; None: never."""
-
-    @property
-    def waiting(self) -> bool:
-        """Whether an answer is awaited."""
-        return self._request is not None
-
-    @property
-    def mute(self) -> bool:
-        """Whether not a byte came in since the last request, to this moment."""
-        return self.asked_at is not None and (self.heard_at is None or self.heard_at < self.asked_at)
-
-    def listen_for(self, request: Request) -> None:
-        """Await the answer to this request; what came before it cannot be it."""
-        self.asked_at = self._now()
-        self._request, self._pending, self._heard = request, b"", b""
-
-    def stop(self) -> None:
-        """Await nothing: what comes in from now on is discarded."""
-        if self._request is not None:
-            echo = self._dialect.echo(self._request)
-            self._tally.missed(self._request, self._heard.replace(echo, b"", 1) if echo else self._heard)
-        self._request = None
-
-    def hear(self, chunk: bytes, transaction_id: int) -> Frame | None:
-        """Take in a chunk; return the answer once it is whole."""
-        self.heard_at = self._now()
-        if self._request is None:
-            self._tally.stray(chunk)
-            return None
-        self._transaction_id = transaction_id
-        self._heard = (self._heard + chunk)[:KEPT_BYTES]
-        self._pending += chunk
-        done, frame = self._dialect.find(self._pending, self._request, transaction_id)
-        self._pending = self._pending[done:]
-        if frame is None or frame.unit_id != self._request.unit_id:
-            return None  # Modbus TCP names the transaction, and yet another unit may answer
-        self._came(self._request, frame)
-        return frame
-
-    def blame(self, request: Request) -> Blame | None:
-        """Return what came in place of an answer to the request; None: nothing."""
-        return self._dialect.blame(self._heard, request, self._transaction_id)
-
-    def _came(self, request: Request, frame: Frame) -> None:
-        """End the wait; what came in front of the answer and behind it is stray."""
-        self._request = None
-        self._tally.came(request, frame.transaction_id)
-        if len(self._heard) > len(frame.pdu) + self._dialect.envelope_bytes:
-            answer, echo = self._dialect.pack(frame), self._dialect.echo(request)
-            before, _, behind = self._heard.partition(answer)
-            self._tally.stray((before.replace(echo, b"", 1) if echo else before) + behind)
