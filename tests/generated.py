@@ -4,10 +4,12 @@ A part begins with `<!-- generated: NAME -->` and ends with `<!-- end -->`.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from math import hypot
 from typing import Final
 
 from phasewatch.alerts.lifecycle import DUE, TABLE, VOID, State
+from phasewatch.drawing.svg import Markup, element, escaped, joined, path
 from phasewatch.rules.rule import Truth
 from tests.cli.test_help import COMMANDS
 from tests.documents import ROOT, own_options
@@ -20,35 +22,76 @@ def commands() -> str:
     rows = ["| command | what it does | options of its own |", "|---|---|---|"]
     for name, command in COMMANDS.items():
         arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-        called = " ".join([f"`phasewatch {name}`", *(f"`{one.make_metavar(_context(command))}`" for one in arguments)])
+        called = " ".join([f"`phasewatch {name}`", *(f"`{one.metavar}`" for one in arguments)])
         what = " ".join(command.help.split("\n\n")[0].split())
         rows.append(f"| {called} | {what} | {' '.join(f'`{option}`' for option in own_options(name))} |")
     return "\n".join(rows) + "\n"
 
 
-def _context(command: object) -> object:
-    import click  # noqa: PLC0415  typer brings it
+_BOX: Final = (120.0, 40.0)
+_CENTRES: Final[dict[State, tuple[float, float]]] = {
+    State.CLEAR: (90.0, 60.0),
+    State.PENDING: (430.0, 60.0),
+    State.ACTIVE: (430.0, 210.0),
+    State.CLEARING: (90.0, 210.0),
+}
+_STYLE: Final = (
+    "text{font:14px sans-serif;fill:#222}path,rect{fill:none;stroke:#555;stroke-width:1.5}.tip{fill:#555}"
+    "@media (prefers-color-scheme:dark){svg{background:#1e2129}text{fill:#eee}path,rect{stroke:#aaa}.tip{fill:#aaa}}"
+)
 
-    return click.Context(command)  # type: ignore[arg-type]
+
+def moves() -> dict[tuple[State, State], list[str]]:
+    """Return why one state follows another, for every two that differ."""
+    found: dict[tuple[State, State], list[str]] = {}
+    for (state, truth), after in TABLE.items():
+        if after is not state:
+            found.setdefault((state, after), []).append(truth.name.lower())
+    for table, why in ((DUE, "delay over"), (VOID, "void")):
+        for state, after in table.items():
+            found.setdefault((state, after), []).append(why)
+    return found
 
 
 def life_cycle() -> str:
-    """Return the diagram of the states of an alert, as mermaid text."""
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {State.CLEAR.value}", *sorted(set(_arrows())), "```"]
-    return "\n".join(lines) + "\n"
+    """Return the diagram of the states of an alert as SVG."""
+    boxes = (_box(state) for state in State)
+    arrows = (_arrow(start, end, ", ".join(why)) for (start, end), why in moves().items())
+    drawn = (
+        element("title", escaped("The states of an alert")),
+        element("style", escaped(_STYLE)),
+        joined(boxes),
+        joined(arrows),
+    )
+    return element("svg", *drawn, xmlns="http://www.w3.org/2000/svg", viewBox="-20 20 560 230", role="img") + "\n"
 
 
-def _arrows() -> Iterator[str]:
-    moves: dict[tuple[State, State], list[str]] = {}
-    for (state, truth), after in TABLE.items():
-        if after is not state:
-            moves.setdefault((state, after), []).append(f"{truth.name.lower()} sample")
-    for state, after in DUE.items():
-        moves.setdefault((state, after), []).append("delay over")
-    for state, after in VOID.items():
-        moves.setdefault((state, after), []).append("long gap" if state is State.CLEARING else "used up, or long gap")
-    for (state, after), why in moves.items():
-        yield f"    {state.value} --> {after.value}: {', '.join(why)}"
+def _box(state: State) -> Markup:
+    (x, y), (width, height) = _CENTRES[state], _BOX
+    corner = element("rect", x=x - width / 2, y=y - height / 2, width=width, height=height, rx=8)
+    return joined((corner, element("text", escaped(state.value), x=x, y=y + 5, text_anchor="middle")))
+
+
+def _arrow(start: State, end: State, why: str) -> Markup:
+    """Return an arrow between two neighbours; it keeps left, so that the way back has room beside it."""
+    (x1, y1), (x2, y2) = _CENTRES[start], _CENTRES[end]
+    length = hypot(x2 - x1, y2 - y1)
+    dx, dy = (x2 - x1) / length, (y2 - y1) / length
+    gap = _BOX[0] / 2 if dx else _BOX[1] / 2
+    left = (10.0 * dy, -10.0 * dx)
+    tail = (x1 + dx * gap + left[0], y1 + dy * gap + left[1])
+    tip = (x2 - dx * (gap + 3) + left[0], y2 - dy * (gap + 3) + left[1])
+    wings = [(tip[0] - 9 * dx + side * 5 * dy, tip[1] - 9 * dy - side * 5 * dx) for side in (1, -1)]
+    middle = ((tail[0] + tip[0]) / 2, (tail[1] + tip[1]) / 2)
+    spot = (middle[0] + 8 * dy, middle[1] + (5 if dy else -6 if dx > 0 else 18))
+    anchor = "middle" if dx else "start" if dy > 0 else "end"
+    return joined(
+        (
+            element("path", d=path([tail, tip])),
+            element("path", d=path([tip, *wings], closed=True), class_="tip"),
+            element("text", escaped(why), x=spot[0], y=spot[1], text_anchor=anchor),
+        )
+    )
 
 
 def transitions() -> str:
@@ -61,9 +104,9 @@ def transitions() -> str:
     return "\n".join(rows) + "\n"
 
 
+DIAGRAM: Final = ROOT / "docs" / "pictures" / "alert-life-cycle.svg"
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "commands": commands,
-    "life-cycle": life_cycle,
     "transitions": transitions,
 }
 
@@ -79,8 +122,9 @@ def names(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
+    DIAGRAM.write_text(life_cycle(), encoding="utf-8")
     for file in (ROOT / "docs").rglob("*.md"):
         before = file.read_text(encoding="utf-8")
         if filled(before) != before:
             file.write_text(filled(before), encoding="utf-8")
-            print(f"{file.relative_to(ROOT)} written")  # noqa: T201
+            print(f"{file.relative_to(ROOT)} written")

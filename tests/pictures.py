@@ -26,7 +26,7 @@ from tests.served import until
 PLACE: Final = ROOT / "docs" / "pictures"
 READINGS: Final = dict(zip((*LN, *LPE), (234.0, 234.0, 234.0, 208.0, 254.0, 254.0), strict=True))
 """The founding question."""
-SIZE: Final = (1000, 860)
+SIZE: Final = (1000, 1150)
 _RAISED_S: Final = 60.0
 
 

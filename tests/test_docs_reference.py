@@ -24,7 +24,20 @@ from phasewatch.rules.catalogue import RULES
 from phasewatch.settings import Site
 from tests.cli.program import phasewatch
 from tests.cli.test_help import COMMANDS
-from tests.documents import CHINESE, ENGLISH, NAMES, PAGES, ROOT, TEXTS, code, column, first_table, own_options, page_of, table
+from tests.documents import (
+    CHINESE,
+    ENGLISH,
+    NAMES,
+    PAGES,
+    ROOT,
+    TEXTS,
+    code,
+    column,
+    first_table,
+    own_options,
+    page_of,
+    table,
+)
 from tests.page_daemon import FakePage
 from tests.served import MEASURES
 
@@ -33,7 +46,10 @@ WORDS: dict[str, Any] = {ENGLISH: load_messages("en"), CHINESE: load_messages("z
 
 
 def test_the_table_of_commands_says_what_each_says_of_itself_and_its_options() -> None:
-    shown = {row[0].removeprefix("`phasewatch ").partition("`")[0]: row[1:] for row in first_table(page_of("reference/commands", ENGLISH))}
+    shown = {
+        row[0].removeprefix("`phasewatch ").partition("`")[0]: row[1:]
+        for row in first_table(page_of("reference/commands", ENGLISH))
+    }
     assert shown == {
         name: [
             " ".join(command.help.split("\n\n")[0].split()),
@@ -86,7 +102,9 @@ def test_every_preset_severity_and_system_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_wiring_has_its_row(name: str) -> None:
-    assert re.findall(r"`(\w+)`", " ".join(row[0] for row in first_table(page_of("reference/measuring-points", name)))) == [*get_args(Wiring)]
+    assert re.findall(
+        r"`(\w+)`", " ".join(row[0] for row in first_table(page_of("reference/measuring-points", name)))
+    ) == [*get_args(Wiring)]
 
 
 @pytest.mark.parametrize("accuracy", ["0.1", "0.2", "0.5", "1"])
@@ -106,7 +124,9 @@ def test_the_resolution_of_each_class_is_what_the_diagnosis_says(accuracy: str) 
 def test_every_topic_is_shown_and_whether_it_is_retained(name: str) -> None:
     patterns = {re.sub(r"{(\w+)}", r"<\1>", topic.pattern): topic.retained for topic in TOPICS}
     known = {pattern.removeprefix("phasewatch/<site>/"): retained for pattern, retained in patterns.items()}
-    shown = {row[0].strip("`"): row[1].startswith(("yes", "是")) for row in first_table(page_of("reference/mqtt", name))}
+    shown = {
+        row[0].strip("`"): row[1].startswith(("yes", "是")) for row in first_table(page_of("reference/mqtt", name))
+    }
     by_phase = "alerts/<subject>/<rule>[/<phase>]"
     both = {by_phase.replace("[/<phase>]", more): shown[by_phase] for more in ("", "/<phase>")}
     assert {topic: kept for topic, kept in shown.items() if topic != by_phase} | both == known
