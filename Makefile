@@ -57,7 +57,7 @@ lock:  ## writes both lock files anew (needs uv): for development, and what a ru
 DOCS_VENV := $(VENV)-docs
 .PHONY: docs pictures
 docs: $(DOCS_VENV)/.ready  ## builds the site of docs/ into site/, in English and Chinese; a dead link is an error
-	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
 
 pictures: $(READY)  ## takes the pictures of the documents again (needs chromium, chromium-driver, fonts-wqy-microhei)
 	$(BIN)/python -m tests.pictures
