@@ -7,10 +7,10 @@ from typing import Any
 
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.metrics import Measures, expose
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.meters.reading import Reading
 from phasewatch.service.api import measures
 from phasewatch.service.build import build_watch, meter_plan
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.poller import BusPoller
 from phasewatch.service.state import Configuration, Running
 from tests.bus import FakeBus

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from phasewatch.contract.payloads import point_state
 from phasewatch.meters.reading import Reading
 from phasewatch.service.build import build_watch
-from phasewatch.service.publisher import point_state
 from tests.service.site import HEALTHY, bus, meter, site
 from tests.timeline import START
 

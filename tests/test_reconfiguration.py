@@ -229,6 +229,7 @@ def test_a_meter_that_moves_to_another_bus_changes_both() -> None:
         ({"site": "other"}, ["site"]),
         ({"mqtt": {"urls": ["mqtt://127.0.0.1:2"]}, "state_dir": "/elsewhere"}, ["state_dir", "mqtt"]),
         ({"web": {"listen": "127.0.0.1:8601"}}, ["web"]),
+        ({"webhooks": [{"name": "erp", "url": "https://h/", "secret_file": "/s"}]}, ["webhooks"]),
     ],
 )
 def test_what_topics_journal_and_connection_hang_on_needs_a_restart(keys: dict[str, Any], fixed: list[str]) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.drawing.trends import History
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.reading import Reading
 from phasewatch.service.api import Showing
 from phasewatch.service.build import build_watch
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.state import Configuration, Running, delivery_config
 from tests.service.site import HEALTHY, bus, meter, site
 

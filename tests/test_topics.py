@@ -8,11 +8,20 @@ from typing import Any
 import pytest
 import yaml
 
-from phasewatch.adapters.mqtt.client import base_topic
 from phasewatch.alerts.alert import Key
 from phasewatch.configuration.files import config_directory
 from phasewatch.contract.asyncapi import CHOICES, PARAMETERS, document, text
-from phasewatch.contract.topics import ALERT, AVAILABILITY, BASE, EVENT, PHASE_ALERT, TOPICS, Topic, kind_of
+from phasewatch.contract.topics import (
+    ALERT,
+    AVAILABILITY,
+    EVENT,
+    PHASE_ALERT,
+    TOPICS,
+    Topic,
+    alert_topic,
+    event_topic,
+    kind_of,
+)
 
 DOCUMENT = document()
 
@@ -30,14 +39,12 @@ def test_what_is_not_ours_is_of_no_kind(topic: str) -> None:
     assert kind_of(topic) is None
 
 
-def test_every_topic_of_a_site_begins_alike() -> None:
-    assert BASE.format(site="plant") == base_topic("plant")
-
-
 def test_an_alert_is_where_its_key_says() -> None:
     whole, by_phase = Key("main", "phase_loss"), Key("main", "voltage_deviation", "l1")
-    assert ALERT.address(site="p", subject=whole.subject, rule=whole.rule) == f"phasewatch/p/alerts/{whole}"
-    assert PHASE_ALERT.address(site="p", **by_phase._asdict()) == f"phasewatch/p/alerts/{by_phase}"
+    assert alert_topic("p", whole) == f"phasewatch/p/alerts/{whole}"
+    assert alert_topic("p", by_phase) == f"phasewatch/p/alerts/{by_phase}"
+    assert event_topic("p", by_phase) == "phasewatch/p/events/main/voltage_deviation"
+    assert (kind_of(alert_topic("p", whole)), kind_of(alert_topic("p", by_phase))) == (ALERT, PHASE_ALERT)
 
 
 def references(of: Any) -> Iterator[str]:

@@ -1,8 +1,6 @@
 """The site file as typed models. Keys are a contract: snake_case, the unit in the name.
 
-Only `site`, `buses` and `mqtt.urls` have no default. What no single key shows is found by `library.consistency`.
-
-Files that a site file names: where they are, and what stands in them.
+Only `site`, `buses` and `mqtt.urls` have no default. Checks across keys are in `configuration.checks`.
 """
 
 import errno
@@ -11,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from math import sqrt
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from phasewatch.electrical.severity import Severity
 from phasewatch.electrical.supply import System
 from phasewatch.meters.endpoint import Endpoint, parse_url
 from phasewatch.meters.measuring_point import Wiring
@@ -65,8 +64,8 @@ def is_no_file(error: OSError) -> bool:
 
 
 def text_of(path: Path) -> str:
-    """Return what stands in a file. Raises: OSError, UnicodeDecodeError."""
-    if path.exists() and not path.is_file():  # of a pipe nobody knows whether it ever says anything
+    """Return the text of a file. Raises: OSError, UnicodeDecodeError."""
+    if path.exists() and not path.is_file():  # a pipe may never end
         raise OSError(errno.EINVAL, "is no regular file; give the path of a file")
     return path.read_text(encoding="utf-8")
 
@@ -169,11 +168,15 @@ def _broker_url(url: str) -> str:
         raise ValueError("must be mqtt://host:1883 or mqtts://host:8883")
     if parts.username or parts.password:
         raise ValueError("carries a user or password; use mqtt.username and mqtt.password_file")
+    _check_port(parts)
+    return url
+
+
+def _check_port(parts: SplitResult) -> None:
     try:
         parts.port  # noqa: B018 - reading it is the check
     except ValueError:
         raise ValueError("the port must be 1 to 65535") from None
-    return url
 
 
 class MqttSettings(Section):
@@ -189,7 +192,7 @@ class MqttSettings(Section):
     """None: the authorities that the system trusts."""
     client_cert_file: Credential | None = None
     client_key_file: Credential | None = None
-    """None: the key stands in `client_cert_file`."""
+    """None: the key is in `client_cert_file`."""
     homeassistant: Flag = False
     commands: Flag = False
 
@@ -214,8 +217,46 @@ class MqttSettings(Section):
         return text_of(self.password_file).rstrip("\r\n")
 
 
+def _webhook_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or not _sendable(url):
+        raise ValueError("must be https://host/path, or http://host/path on this machine")
+    if parts.username or parts.password:
+        raise ValueError("carries a user or password; the receiver knows events by the signature with secret_file")
+    _check_port(parts)
+    return url
+
+
+def _sendable(url: str) -> bool:
+    return url.isascii() and url.isprintable() and " " not in url
+
+
+class WebhookSettings(Section):
+    """A URL that gets every event."""
+
+    name: Slug
+    url: Annotated[str, AfterValidator(_webhook_url)]
+    secret_file: Credential
+    """The key of the signature, alone in a file."""
+    ca_file: Credential | None = None
+    """None: the authorities that the system trusts."""
+    min_severity: Severity | None = None
+    """None: the events of every alert."""
+    timeout_s: Number = Field(default=10.0, gt=0, le=120)
+
+    def secret(self) -> bytes:
+        """Return the key.
+
+        Raises: OSError, UnicodeDecodeError when its file cannot be read or is empty.
+        """
+        secret = text_of(self.secret_file).strip().encode()
+        if not secret:
+            raise OSError(errno.EINVAL, "is empty; write a key into it, as `openssl rand -hex 32` makes one")
+        return secret
+
+
 def host_and_port(address: str) -> tuple[str, int]:
-    """Take `host:port` apart; an IPv6 host stands in brackets. Raises: ValueError."""
+    """Take `host:port` apart; an IPv6 host is in brackets. Raises: ValueError."""
     try:
         parts = urlsplit(f"//{address}")
         host, port = parts.hostname, parts.port
@@ -281,6 +322,7 @@ class Site(Section):
     points: dict[Slug, PointSettings] = Field(default_factory=dict)
     rules: RulesSettings = RulesSettings()
     web: WebSettings | None = None
+    webhooks: tuple[WebhookSettings, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -1,8 +1,10 @@
-"""Changes of alerts for the tests of the journal and of delivery."""
+"""Events of alerts for the tests of the journal and of delivery."""
 
 from typing import Any
 
-from phasewatch.adapters.journal.types import Change
+from phasewatch.alerts.alert import Key
+from phasewatch.alerts.event import Event
+from phasewatch.contract import topics
 
 SITE = "plant-7"
 BASE = f"phasewatch/{SITE}"
@@ -11,8 +13,8 @@ AVAILABILITY = f"{BASE}/availability"
 
 
 def change(
-    transition: str, *, rule: str = "voltage_deviation", rev: int = 1, active: bool | None = None, **more: Any
-) -> Change:
+    transition: Any, *, rule: str = "voltage_deviation", rev: int = 1, active: bool | None = None, **more: Any
+) -> Event:
     active = transition != "cleared" if active is None else active
     payload = {
         "schema": "phasewatch.alert/1",
@@ -27,11 +29,12 @@ def change(
         "since": "2026-01-01T00:00:00.000Z",
         "at": "2026-01-01T00:00:00.000Z",
     }
-    return Change(
-        key=f"main/{rule}",
-        event_topic=f"{BASE}/events/main/{rule}",
-        alert_topic=f"{BASE}/alerts/main/{rule}",
-        payload=payload | more,
-        record=f"{transition} {rev}",
-        active=active,
-    )
+    return Event(Key("main", rule), transition, payload | more, record={transition: rev}, active=active)
+
+
+def alert_topic(event: Event) -> str:
+    return topics.alert_topic(SITE, event.key)
+
+
+def event_topic(event: Event) -> str:
+    return topics.event_topic(SITE, event.key)

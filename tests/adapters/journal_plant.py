@@ -8,7 +8,7 @@ from typing import Any
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import LONGEST_AWAY_S, FallbackJournal
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import SITE, change
 from tests.adapters.failing_disk import Disk
 
 
@@ -27,7 +27,7 @@ class Plant:
 
     def start(self) -> None:
         self.safe = FallbackJournal(
-            self.directory, SITE, LIST_TOPIC, self.bounds, monotonic=lambda: self.now_s, open_store=self.disk.open
+            self.directory, SITE, self.bounds, monotonic=lambda: self.now_s, open_store=self.disk.open
         )
 
     def commit(self, rev: int, **more: Any) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import Evidence
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import SITE, change
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def in_memory(**bounds: int) -> Journal:
-    return Journal.in_memory(SITE, LIST_TOPIC, Bounds(**bounds))
+    return Journal.in_memory(SITE, Bounds(**bounds))
 
 
 def evidence(number: int, samples: int = 3) -> Evidence:
@@ -30,12 +30,12 @@ def revs(journal: Journal, limit: int = 1000, before: int | None = None) -> list
 
 
 def test_events_stay_in_the_history_after_their_delivery_as_they_were_sent(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path, SITE, LIST_TOPIC)
+    journal = Journal.open(tmp_path, SITE)
     journal.commit([change("raised", rev=1), change("cleared", rev=2)])
     sent = [row.payload for row in journal.pending(10) if not row.retain]
     journal.delivered([row.number for row in journal.pending(10)])
     journal.close()
-    journal = Journal.open(tmp_path, SITE, LIST_TOPIC)
+    journal = Journal.open(tmp_path, SITE)
     assert [event.payload for event in journal.events(10)] == sent[::-1]
     journal.close()
 
@@ -63,7 +63,7 @@ def test_the_history_keeps_the_newest_events_within_its_bounds() -> None:
 
 
 def test_a_full_file_gives_up_history_and_evidence_before_what_waits(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path, SITE, LIST_TOPIC, Bounds(max_bytes=512 * 1024, ballast_bytes=0))
+    journal = Journal.open(tmp_path, SITE, Bounds(max_bytes=512 * 1024, ballast_bytes=0))
     journal.keep_evidence([evidence(1)])
     for rev in range(90):
         journal.commit([change("raised", rev=rev, summary="x" * 2000)])
@@ -74,10 +74,10 @@ def test_a_full_file_gives_up_history_and_evidence_before_what_waits(tmp_path: P
 
 
 def test_evidence_comes_back_as_it_was_kept(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path, SITE, LIST_TOPIC)
+    journal = Journal.open(tmp_path, SITE)
     journal.keep_evidence([evidence(1), evidence(2)])
     journal.close()
-    journal = Journal.open(tmp_path, SITE, LIST_TOPIC)
+    journal = Journal.open(tmp_path, SITE)
     assert journal.evidence("wiring-1") == evidence(1)
     assert journal.evidence("wiring-9") is None
     assert [row[0] for row in journal.archive.newest_evidence(10)] == ["wiring-2", "wiring-1"]
@@ -95,7 +95,7 @@ def test_only_the_newest_evidence_is_kept() -> None:
 
 
 def test_an_event_and_its_place_in_the_history_are_one_transaction(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path, SITE, LIST_TOPIC)
+    journal = Journal.open(tmp_path, SITE)
     knot: list[object] = []
     knot.append(knot)
     with suppress(ValueError, RecursionError):

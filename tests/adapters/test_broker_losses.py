@@ -80,7 +80,7 @@ def test_a_live_topic_over_which_the_broker_closes_stops_no_alert(tmp_path: Path
     broker.takes = lambda topic, _: topic != forbidden
     with running(config(tmp_path, broker.url)) as delivery:
         for n in range(200):
-            delivery.publish(forbidden, b"%d" % n)
+            delivery.mqtt.publish(forbidden, b"%d" % n)
             time.sleep(0.001)
         delivery.commit(many(30))
         wait_until(lambda: delivery.status.held == (forbidden,))
@@ -93,9 +93,23 @@ def test_a_live_topic_that_is_no_text_stops_no_other(tmp_path: Path, broker: Cra
     with running(config(tmp_path, broker.url)) as delivery:
         wait_until(lambda: delivery.status.connected)
         for topic in (f"{BASE}/points/\ud800", f"{BASE}/points/main/state"):
-            delivery.publish(topic, b"{}")
+            delivery.mqtt.publish(topic, b"{}")
         delivery.commit(many(3))
         wait_until(lambda: (f"{BASE}/points/main/state", b"{}") in broker.taken)
         wait_until(drained(delivery))
         assert delivery.ask(lambda journal: dict(journal.topics)).result(5) == {f"{BASE}/points/main/state": True}
         assert delivery.status.connects == 1
+
+
+def test_a_slow_broker_that_answers_steadily_is_kept(tmp_path: Path) -> None:
+    def takes(topic: str, payload: bytes) -> bool:
+        time.sleep(0.1)
+        return True
+
+    broker = CrashingBroker(takes)
+    with running(config(tmp_path, broker.url, ack_timeout_s=1.0)) as delivery:
+        delivery.commit(many(24))
+        wait_until(drained(delivery), "the outbox empty")
+        assert delivery.status.delivered >= 24, "for more than twice the time-out there was always one in flight"
+        assert delivery.status.connects == 1
+    broker.close()

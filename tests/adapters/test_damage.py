@@ -9,7 +9,7 @@ import pytest
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import FallbackJournal
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import SITE, change
 from tests.adapters.test_archive import evidence
 from tests.adapters.test_delivery import config, drained, running, unique
 from tests.broker import mosquitto, subscriber, wait_until
@@ -26,7 +26,7 @@ def damage(directory: Path, statement: str, *values: object) -> None:
 
 
 def opened(directory: Path, **bounds: int) -> Journal:
-    return Journal.open(directory, SITE, LIST_TOPIC, Bounds(ballast_bytes=0, **bounds))
+    return Journal.open(directory, SITE, Bounds(ballast_bytes=0, **bounds))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def written(tmp_path: Path) -> Path:
 def test_an_alert_whose_payload_is_damaged_keeps_its_record_and_stops_nothing(written: Path, rot: object) -> None:
     damage(written, "UPDATE alert SET payload = ? WHERE key = 'main/wiring'", rot)
     journal = opened(written)
-    assert journal.records() == {"main/wiring": "raised 1", "main/phase_loss": "raised 2"}
+    assert journal.records() == {"main/wiring": '{"raised": 1}', "main/phase_loss": '{"raised": 2}'}
     assert [json.loads(payload)["rule"] for payload in journal.states()] == ["phase_loss"]
     assert [json.loads(message.payload).get("rule") for message in journal.retained()] == ["phase_loss", None]
     journal.commit([change("raised", rule="phase_loss", rev=3)])
@@ -84,7 +84,7 @@ def test_text_that_is_no_text_any_more_keeps_nobody_from_the_disk(written: Path,
     names = {"alert": "record", "outbox": "topic", "event": "payload", "evidence": "subject", "announced": "topic"}
     damage(written, f"UPDATE {table} SET {names[table]} = CAST(X'ff00' AS TEXT) WHERE rowid = 1" if table != "announced"
            else "UPDATE announced SET topic = CAST(X'ff00' AS TEXT)")  # fmt: skip
-    safe = FallbackJournal(written, SITE, LIST_TOPIC, Bounds(ballast_bytes=0))
+    safe = FallbackJournal(written, SITE, Bounds(ballast_bytes=0))
     safe.on(lambda journal: journal.commit([change("raised", rule="phase_loss", rev=3)]))
     assert len(safe.on(lambda journal: journal.pending(100))) == 7
     safe.on(lambda journal: [journal.events(10), journal.evidence("wiring-1"), journal.records()])
@@ -135,7 +135,7 @@ def test_a_row_whose_severity_is_none_is_dropped_and_counted_as_critical(written
     damage(written, "UPDATE outbox SET severity = -5 WHERE kind = 'event'")
     journal = opened(written, max_rows=4)
     journal.commit([change("raised", rule="phase_loss", rev=3)])
-    assert journal.outbox.drops["rows", "critical"] == 3
+    assert journal.outbox.drops["mqtt", "rows", "critical"] == 3
     journal.close()
 
 

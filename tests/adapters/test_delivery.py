@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from phasewatch.adapters.journal.types import Change, DeliveryConfig
+from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.mqtt.client import Arrived
-from phasewatch.adapters.mqtt.delivery import Delivery
-from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, SITE, change
+from phasewatch.alerts.event import Event
+from phasewatch.service.delivery import Delivery
+from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, SITE, alert_topic, change
 from tests.broker import Line, Mosquitto, Subscriber, amqtt_broker, free_port, mosquitto, subscriber, wait_until
 
 WIRING = change("raised", rule="wiring")
@@ -49,7 +50,7 @@ def unique(watching: Subscriber) -> list[dict[str, Any]]:
     return list({event["id"]: event for event in reversed(events)}.values())[::-1]
 
 
-def many(count: int) -> list[Change]:
+def many(count: int) -> list[Event]:
     rules = ("wiring", "phase_loss", "voltage_dip")
     return [change("raised", rule=rules[n % 3], rev=n) for n in range(count)]
 
@@ -75,7 +76,7 @@ def test_events_arrive_in_order_and_a_clean_stop_says_offline_once(tmp_path: Pat
             assert delivery.status.rejects_visible
         wait_until(lambda: watching.payloads(AVAILABILITY) == [b"online", b"offline"], "offline")
         assert seqs(watching) == list(range(1, 301))
-        assert json.loads(watching.newest()[WIRING.alert_topic])["rev"] == 297
+        assert json.loads(watching.newest()[alert_topic(WIRING)])["rev"] == 297
 
 
 @pytest.mark.broker
@@ -106,17 +107,17 @@ def test_raised_and_cleared_while_the_broker_is_away_arrive_once_and_the_state_e
             wait_until(lambda: delivery.status.connected)
             line.cut()
         wait_until(lambda: not delivery.status.connected and delivery.status.last_error)
-        delivery.publish(STATE_TOPIC, b"old")
+        delivery.mqtt.publish(STATE_TOPIC, b"old")
         delivery.commit([change("raised")])
         delivery.commit([change("cleared", rev=2)])
-        delivery.publish(STATE_TOPIC, b"new")
+        delivery.mqtt.publish(STATE_TOPIC, b"new")
         wait_until(lambda: delivery.status.outbox_depth == 4, "two events, the state and the list waiting")
         line.join()
         wait_until(drained(delivery), "the outbox empty")
         wait_until(lambda: len(watching.payloads("/events/")) == 2)
         events = [json.loads(payload) for payload in watching.payloads("/events/")]
         assert [(event["seq"], event["transition"]) for event in events] == [(1, "raised"), (2, "cleared")]
-        states = [json.loads(payload)["state"] for payload in watching.payloads(change("raised").alert_topic)]
+        states = [json.loads(payload)["state"] for payload in watching.payloads(alert_topic(change("raised")))]
         assert set(states) == {"cleared"}, "the state that was overtaken is never told"
         assert watching.payloads(STATE_TOPIC) == [b"new"]
         assert json.loads(watching.newest()[LIST_TOPIC])["active"] == []
@@ -136,7 +137,7 @@ def test_a_flapping_line_loses_nothing_and_no_state_goes_back(tmp_path: Path, br
         wait_until(drained(delivery))
         wait_until(lambda: len(unique(watching)) == 480)
         assert [event["seq"] for event in unique(watching)] == list(range(1, 481))
-        revs = [json.loads(payload)["rev"] for payload in watching.payloads(WIRING.alert_topic)]
+        revs = [json.loads(payload)["rev"] for payload in watching.payloads(alert_topic(WIRING))]
         assert revs == sorted(revs)
 
 
@@ -155,7 +156,7 @@ def test_a_line_on_which_nothing_is_acknowledged_is_given_up(tmp_path: Path, bro
 def test_a_broker_that_lost_everything_gets_the_whole_retained_set_again(tmp_path: Path, broker: Mosquitto) -> None:
     with running(config(tmp_path, broker.url)) as delivery:
         delivery.commit(many(6))
-        delivery.publish(STATE_TOPIC, b"{}")
+        delivery.mqtt.publish(STATE_TOPIC, b"{}")
         wait_until(drained(delivery))
         broker.restart_empty()
         wait_until(lambda: delivery.status.connected)
@@ -177,17 +178,17 @@ def test_what_waited_before_a_restart_is_delivered_after_it(tmp_path: Path, brok
         assert second.stop(5)
         assert seqs(watching) == list(range(1, 22))
         assert {event["id"] for event in unique(watching)} == {f"{SITE}-{restored.uuid}-{n}" for n in range(1, 22)}
-        assert restored.records["main/wiring"] == "raised 18"
+        assert restored.records["main/wiring"] == '{"raised": 18}'
 
 
 @pytest.mark.broker
 def test_a_forgotten_alert_and_an_unpublished_topic_vanish_from_the_broker(tmp_path: Path, broker: Mosquitto) -> None:
     with running(config(tmp_path, broker.url)) as delivery:
         delivery.commit([WIRING])
-        delivery.publish(STATE_TOPIC, b"{}")
+        delivery.mqtt.publish(STATE_TOPIC, b"{}")
         wait_until(drained(delivery))
-        delivery.forget([WIRING.key])
-        delivery.unpublish(STATE_TOPIC)
+        delivery.forget([str(WIRING.key)])
+        delivery.mqtt.unpublish(STATE_TOPIC)
     with subscriber(broker.url) as watching:
         wait_until(lambda: len(watching.newest()) == 2)
         assert set(watching.newest()) == {AVAILABILITY, LIST_TOPIC}
@@ -211,13 +212,13 @@ def test_a_row_that_the_broker_refuses_stays_until_it_takes_it(tmp_path: Path) -
 @pytest.mark.broker
 def test_a_subscription_brings_messages_and_survives_a_reconnect(tmp_path: Path, broker: Mosquitto) -> None:
     with running(config(tmp_path, broker.url)) as delivery:
-        delivery.subscribe(f"{BASE}/command/#")
+        delivery.mqtt.subscribe(f"{BASE}/command/#")
         wait_until(lambda: delivery.status.connected)
         broker.restart_empty()
         wait_until(lambda: not delivery.status.connected)
         wait_until(lambda: delivery.status.connected)
-        delivery.publish(f"{BASE}/command/resync", b"{}")
-        assert delivery.messages.get(timeout=10) == Arrived(f"{BASE}/command/resync", b"{}", retain=False)
+        delivery.mqtt.publish(f"{BASE}/command/resync", b"{}")
+        assert delivery.mqtt.messages.get(timeout=10) == Arrived(f"{BASE}/command/resync", b"{}", retain=False)
 
 
 def test_a_broker_of_3_1_1_is_served_and_the_blindness_said(tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ def test_a_broker_of_3_1_1_is_served_and_the_blindness_said(tmp_path: Path) -> N
 CHILD = """
 import itertools, sys, time
 from pathlib import Path
-from phasewatch.adapters.mqtt.delivery import Delivery
+from phasewatch.service.delivery import Delivery
 from tests.adapters.test_delivery import config, many
 delivery = Delivery(config(Path(sys.argv[1]), sys.argv[2]))
 delivery.start()

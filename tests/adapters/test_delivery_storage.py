@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, Bounds
 from phasewatch.alerts.evidence import Evidence
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from phasewatch.service.delivery import Delivery
+from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change
 from tests.adapters.test_delivery import config, drained, many, running, unique
-from tests.broker import free_port, mosquitto, subscriber, wait_until
+from tests.broker import Line, free_port, mosquitto, subscriber, wait_until
 
 
 def test_a_state_directory_that_cannot_be_written_is_said_and_alerts_go_on(tmp_path: Path) -> None:
@@ -21,6 +23,34 @@ def test_a_state_directory_that_cannot_be_written_is_said_and_alerts_go_on(tmp_p
         delivery.commit(many(3))
         wait_until(lambda: delivery.status.outbox_depth == 7)
         assert "journal.db" in (delivery.status.degraded or "")
+
+
+@pytest.mark.broker
+def test_a_stop_waits_for_a_broker_while_alerts_are_only_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the directory should be")
+    with mosquitto(tmp_path / "broker") as broker, subscriber(broker.url) as watching:
+        line = Line(broker.port)
+        delivery = Delivery(config(tmp_path, line.url))
+        delivery.start()
+        delivery.commit(many(3))
+        wait_until(lambda: delivery.status.degraded and delivery.status.outbox_depth == 7)
+        stopping = threading.Thread(target=delivery.stop, args=(10.0,))
+        stopping.start()
+        stopping.join(0.5)
+        assert stopping.is_alive(), "what is lost with the process is waited for"
+        line.join()
+        stopping.join(15)
+        assert [event["rev"] for event in unique(watching)] == [0, 1, 2]
+        line.cut()
+
+
+def test_a_stop_does_not_wait_for_a_broker_while_everything_is_on_the_disk(tmp_path: Path) -> None:
+    delivery = Delivery(config(tmp_path, f"mqtt://127.0.0.1:{free_port()}"))
+    delivery.start()
+    delivery.commit(many(3))
+    began_s = time.monotonic()
+    assert delivery.stop(30.0)
+    assert time.monotonic() - began_s < 15.0
 
 
 @pytest.mark.broker
@@ -37,7 +67,7 @@ def test_a_journal_that_breaks_while_running_goes_on_in_memory(tmp_path: Path) -
         broken = threading.Event()
 
         def forbid_writing() -> None:
-            delivery._ledger.journal._journal.store._db.execute("PRAGMA query_only=1")
+            delivery._journal.current.store._db.execute("PRAGMA query_only=1")
             broken.set()
 
         delivery._inbox.put(forbid_writing)
@@ -145,7 +175,7 @@ def test_a_row_for_which_the_broker_drops_the_connection_becomes_a_dead_letter(t
         assert delivery.status.connects == connects
         with subscriber(broker.url) as watching:
             wait_until(lambda: len(watching.newest()) >= 4)
-            assert change("raised", rule="voltage_dip").alert_topic in watching.newest()
+            assert alert_topic(change("raised", rule="voltage_dip")) in watching.newest()
 
 
 def test_evidence_is_kept_for_whoever_asks(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.mqtt.delivery import Delivery
+from phasewatch.service.delivery import Delivery
 from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, change
 from tests.adapters.test_delivery import config, drained, running
 from tests.broker import Line, Mosquitto, free_port, mosquitto, subscriber, wait_until
@@ -31,14 +31,14 @@ def retained(broker: Mosquitto) -> set[str]:
 @pytest.mark.broker
 def test_the_next_run_learns_what_was_announced_and_can_remove_it(tmp_path: Path, broker: Mosquitto) -> None:
     with running(config(tmp_path, broker.url)) as delivery:
-        delivery.publish(A, b"{}")
-        delivery.publish(B, b"{}")
+        delivery.mqtt.publish(A, b"{}")
+        delivery.mqtt.publish(B, b"{}")
         wait_until(drained(delivery))
     assert retained(broker) == {A, B}
     second = Delivery(config(tmp_path, broker.url))
     assert second.start().announced == {A, B}
-    second.unpublish(B)
-    second.publish(A, b"{}")
+    second.mqtt.unpublish(B)
+    second.mqtt.publish(A, b"{}")
     wait_until(drained(second))
     wait_until(lambda: second.ask(lambda journal: dict(journal.topics)).result(5) == {A: True})
     assert second.stop(5)
@@ -52,11 +52,11 @@ def test_the_next_run_learns_what_was_announced_and_can_remove_it(tmp_path: Path
 def test_a_topic_removed_while_the_broker_was_away_is_emptied_by_a_later_run(tmp_path: Path) -> None:
     with mosquitto(tmp_path / "broker") as broker:
         with running(config(tmp_path, broker.url)) as delivery:
-            delivery.publish(A, b"{}")
+            delivery.mqtt.publish(A, b"{}")
             wait_until(drained(delivery))
         assert retained(broker) == {A}
         with running(config(tmp_path, f"mqtt://127.0.0.1:{free_port()}")) as delivery:
-            delivery.unpublish(A)
+            delivery.mqtt.unpublish(A)
         with running(config(tmp_path, broker.url)) as delivery:
             wait_until(lambda: delivery.ask(lambda journal: dict(journal.topics)).result(5) == {})
         assert retained(broker) == set()
@@ -66,9 +66,9 @@ def test_a_topic_removed_while_the_broker_was_away_is_emptied_by_a_later_run(tmp
 def test_a_topic_that_is_published_again_after_its_removal_stays(tmp_path: Path, broker: Mosquitto) -> None:
     line = Line(broker.port)
     with running(config(tmp_path, line.url)) as delivery:
-        delivery.publish(A, b"1")
-        delivery.unpublish(A)
-        delivery.publish(A, b"2")
+        delivery.mqtt.publish(A, b"1")
+        delivery.mqtt.unpublish(A)
+        delivery.mqtt.publish(A, b"2")
         line.join()
         wait_until(drained(delivery))
         wait_until(lambda: delivery.ask(lambda journal: dict(journal.topics)).result(5) == {A: True})
@@ -78,12 +78,12 @@ def test_a_topic_that_is_published_again_after_its_removal_stays(tmp_path: Path,
 
 def test_a_topic_is_written_once_and_not_with_every_payload(tmp_path: Path) -> None:
     with running(config(tmp_path, f"mqtt://127.0.0.1:{free_port()}")) as delivery:
-        delivery.publish(A, b"0")
+        delivery.mqtt.publish(A, b"0")
         wait_until(lambda: delivery.ask(lambda journal: dict(journal.topics)).result(5) == {A: True})
         wal = tmp_path / "state" / "journal.db-wal"
         size = wal.stat().st_size
         for n in range(50):
-            delivery.publish(A, b"%d" % n)
+            delivery.mqtt.publish(A, b"%d" % n)
             delivery.ask(lambda journal: None).result(5)
         assert wal.stat().st_size == size
 

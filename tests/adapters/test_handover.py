@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.journal.journal import Journal
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import SITE, alert_topic, change
 from tests.adapters.journal_plant import Plant, proven
 
 WIRING = change("raised", rule="wiring")
@@ -33,7 +33,7 @@ def test_what_was_written_in_memory_is_on_the_disk_once_that_is_back(plant: Plan
     plant.safe.close()
     plant.start()
     assert plant.waiting() == [1, 2, 3]
-    assert plant.journal.records() == {"main/wiring": "raised 3", "main/learned": "new"}
+    assert plant.journal.records() == {"main/wiring": '{"raised": 3}', "main/learned": "new"}
     assert [json.loads(event.payload)["rev"] for event in plant.journal.events(10)] == [3, 2, 1]
     assert plant.listing()["active"][0]["rev"] == 3
 
@@ -79,7 +79,7 @@ def test_rows_that_memory_could_not_take_are_delivered_when_the_disk_is_back(pla
     plant.commit(6)
     assert plant.safe.stranded == 7
     assert plant.waiting() == [6]
-    states = [row for row in plant.journal.pending(10) if row.topic == WIRING.alert_topic]
+    states = [row for row in plant.journal.pending(10) if row.topic == alert_topic(WIRING)]
     assert [json.loads(row.payload)["rev"] for row in states] == [6]
     plant.deliver()
     plant.mend_disk()
@@ -97,7 +97,7 @@ def test_an_event_that_is_on_the_disk_although_its_commit_failed_keeps_its_id(pl
     plant.break_disk()
     plant.commit(2)
     plant.mend_disk()
-    hidden = Journal.open(plant.directory, SITE, LIST_TOPIC, plant.bounds)
+    hidden = Journal.open(plant.directory, SITE, plant.bounds)
     hidden.commit([change("raised", rule="wiring", rev=2)])
     hidden.close()
     plant.come_home()
@@ -117,7 +117,7 @@ def test_a_file_that_was_set_back_gives_no_id_again(plant: Plant) -> None:
     plant.break_disk()
     plant.commit(2)
     plant.deliver()
-    old = Journal.open(plant.directory, SITE, LIST_TOPIC, plant.bounds)
+    old = Journal.open(plant.directory, SITE, plant.bounds)
     old.store.change("UPDATE meta SET value = 0 WHERE key = 'seq'")
     old.close()
     plant.mend_disk()
@@ -160,10 +160,10 @@ def test_a_start_without_the_disk_comes_home_to_what_the_last_run_left(tmp_path:
     plant.mend_disk()
     plant.come_home()
     assert plant.journal.uuid == named, "it stands in the ids of the alerts of this run"
-    assert plant.journal.records() == {"main/wiring": "raised 2", "main/learned": "for weeks"}
+    assert plant.journal.records() == {"main/wiring": '{"raised": 2}', "main/learned": "for weeks"}
     assert plant.journal.topics == {"old": True}
     rows = {row.topic: row.payload for row in plant.journal.pending(10) if row.retain}
-    assert rows[change("raised", rule="phase_loss").alert_topic] == b"", "nobody judges it any more"
+    assert rows[alert_topic(change("raised", rule="phase_loss"))] == b"", "nobody judges it any more"
     plant.deliver()
     assert [(event["rule"], event["rev"]) for event in plant.delivered] == [
         ("wiring", 1),

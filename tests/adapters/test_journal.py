@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.sqlite import JournalError
-from phasewatch.adapters.journal.types import Bounds, Change, encode
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from phasewatch.adapters.journal.types import Bounds, encode
+from phasewatch.alerts.event import Event
+from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change
 
 
 def opened(directory: Path, **bounds: int) -> Journal:
-    return Journal.open(directory, SITE, LIST_TOPIC, Bounds(**bounds))
+    return Journal.open(directory, SITE, Bounds(**bounds))
 
 
 def in_memory(**bounds: int) -> Journal:
-    return Journal.in_memory(SITE, LIST_TOPIC, Bounds(**bounds))
+    return Journal.in_memory(SITE, Bounds(**bounds))
 
 
 def events(journal: Journal) -> list[dict[str, Any]]:
@@ -44,7 +45,7 @@ def test_of_a_retained_state_only_the_newest_waits_and_events_all_wait() -> None
     for rev in range(1, 6):
         journal.commit([change("raised", rev=rev)])
     assert len(events(journal)) == 5
-    assert states(journal)[change("raised").alert_topic]["rev"] == 5
+    assert states(journal)[alert_topic(change("raised"))]["rev"] == 5
 
 
 def test_the_list_names_the_active_alerts() -> None:
@@ -66,7 +67,7 @@ def test_a_restart_keeps_uuid_seq_records_rows_and_retained_states(tmp_path: Pat
     first.close()
     second = opened(tmp_path)
     assert (second.uuid, second.records(), second.retained(), second.pending(10)) == kept
-    assert second.records() == {"main/voltage_deviation": "raised 1", "main/other": "timer"}
+    assert second.records() == {"main/voltage_deviation": '{"raised": 1}', "main/other": "timer"}
     second.commit([change("cleared", rev=2)])
     assert events(second)[-1]["seq"] == 2
     second.close()
@@ -90,11 +91,24 @@ def test_a_forgotten_alert_leaves_an_empty_retained_state_and_no_record() -> Non
     journal = in_memory()
     journal.commit([change("raised")])
     topics = journal.forget(["main/voltage_deviation", "never/seen"])
-    assert topics == {change("raised").alert_topic, LIST_TOPIC}
-    assert states(journal)[change("raised").alert_topic] is None
+    assert topics == {alert_topic(change("raised")), LIST_TOPIC}
+    assert states(journal)[alert_topic(change("raised"))] is None
     assert states(journal)[LIST_TOPIC]["active"] == []
     assert journal.records() == {}
     assert len(events(journal)) == 1
+
+
+def test_a_topic_that_is_wanted_again_is_kept_when_its_emptying_is_confirmed(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.announce({"points/a": True, "points/b": True})
+    journal.announce({"points/a": False, "points/b": False})
+    journal.announce({"points/a": True})
+    journal.emptied(["points/a", "points/b"])
+    assert journal.topics == {"points/a": True}
+    journal.close()
+    reopened = opened(tmp_path)
+    assert reopened.topics == {"points/a": True}
+    reopened.close()
 
 
 def test_a_late_acknowledgement_of_a_replaced_state_removes_nothing() -> None:
@@ -105,7 +119,7 @@ def test_a_late_acknowledgement_of_a_replaced_state_removes_nothing() -> None:
     journal.commit([change("cleared", rev=2)])
     journal.delivered(numbers)
     assert [event["rev"] for event in events(journal)] == [2]
-    assert states(journal)[change("raised").alert_topic]["rev"] == 2
+    assert states(journal)[alert_topic(change("raised"))]["rev"] == 2
 
 
 def test_overflow_takes_the_oldest_events_of_the_least_severity_and_never_a_state() -> None:
@@ -152,7 +166,7 @@ def test_a_full_file_sheds_the_least_events_and_goes_on(tmp_path: Path) -> None:
     assert dropped > 0
     assert dropped + len(left) == 400
     assert Counter(event["severity"] for event in left)["critical"] == 10
-    assert states(journal)[change("raised").alert_topic]["rev"] == 399
+    assert states(journal)[alert_topic(change("raised"))]["rev"] == 399
     assert journal.depth() == len(journal.pending(1000))
     assert not (tmp_path / "ballast").exists(), "the ballast is given up first"
     journal.delivered([row.number for row in journal.pending(1000)])
@@ -211,10 +225,10 @@ def test_seq_has_no_gap_order_is_kept_and_the_newest_state_wins(
     journal, revs, taken = opened(directory, ballast_bytes=0), Counter[int](), list[int]()
     newest: dict[str, int | None] = {}
 
-    def next_change(rule: int) -> Change:
+    def next_change(rule: int) -> Event:
         revs[rule] += 1
         made = change("raised", rule=f"rule_{rule}", rev=revs[rule])
-        newest[made.alert_topic] = revs[rule]
+        newest[alert_topic(made)] = revs[rule]
         return made
 
     for verb, numbers in steps:

@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import SITE, change
 
 DAY_S = 86400.0
 HOUR_S = 3600.0
@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 
 def opened(directory: Path, clock: Clock) -> Journal:
-    return Journal.open(directory, SITE, LIST_TOPIC, Bounds(ballast_bytes=0), monotonic=clock)
+    return Journal.open(directory, SITE, Bounds(ballast_bytes=0), monotonic=clock)
 
 
 def run(journal: Journal, clock: Clock, span_s: float) -> None:
@@ -132,7 +132,7 @@ def test_an_attempt_that_fails_counts_nothing(tmp_path: Path, clock: Clock) -> N
     journal.commit([change("raised")])
 
     def fails() -> None:
-        journal.outbox.drop_least(5, "rows")
+        journal.outbox.drop_least("mqtt", 5, "rows")
         raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -18,7 +18,7 @@ from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import LONGEST_AWAY_S, SHORTEST_AWAY_S
 from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import Evidence
-from tests.adapters.changes import LIST_TOPIC, SITE
+from tests.adapters.changes import SITE
 from tests.adapters.journal_plant import Plant, proven
 
 
@@ -138,11 +138,11 @@ def test_whatever_the_disk_does_every_event_arrives_and_no_id_comes_twice(
 FULL = """
 import resource, sys
 from pathlib import Path
-from phasewatch.adapters.journal.types import Bounds
 from phasewatch.adapters.journal.memory_fallback import FallbackJournal
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from phasewatch.adapters.journal.types import Bounds
+from tests.adapters.changes import SITE, change
 now = [0.0]
-safe = FallbackJournal(Path(sys.argv[1]), SITE, LIST_TOPIC, Bounds(ballast_bytes=0), monotonic=lambda: now[0])
+safe = FallbackJournal(Path(sys.argv[1]), SITE, Bounds(ballast_bytes=0), monotonic=lambda: now[0])
 commit = lambda rev: safe.on(lambda journal: journal.commit([change("raised", rule="wiring", rev=rev)]))
 commit(1)
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -167,7 +167,7 @@ def test_a_file_system_that_takes_no_more_is_left_and_found_again(tmp_path: Path
         [sys.executable, "-c", FULL, str(tmp_path)], env=environment, check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    journal = Journal.open(tmp_path, SITE, LIST_TOPIC)
+    journal = Journal.open(tmp_path, SITE)
     assert [json.loads(row.payload)["rev"] for row in journal.pending(10) if not row.retain] == [1, 2, 3, 4]
     journal.close()
 

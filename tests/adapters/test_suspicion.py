@@ -2,8 +2,8 @@
 
 import pytest
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.mqtt.client import Closed, Stage
-from phasewatch.adapters.mqtt.failover import Backoff
 from phasewatch.adapters.mqtt.quarantine import HELD_AFTER, PoisonDetector, TopicQuarantine, blames_message
 
 BIG, SMALL, OWED = b"x" * 5000, b"y" * 100, b"online"
@@ -22,12 +22,12 @@ def test_the_third_connection_lost_over_the_same_large_message_condemns_it() -> 
     for _ in range(2):
         lose(suspicion, BIG, SMALL, SMALL)
         assert suspicion.careful
-        assert not suspicion.condemned(BIG)
+        assert not suspicion.is_poison(BIG)
     lose(suspicion, BIG, SMALL, SMALL)
-    assert suspicion.condemned(BIG)
+    assert suspicion.is_poison(BIG)
     assert not suspicion.careful
     assert not suspicion.repeated(BIG)
-    assert not suspicion.condemned(SMALL)
+    assert not suspicion.is_poison(SMALL)
 
 
 def test_what_is_owed_proves_nothing() -> None:
@@ -35,7 +35,7 @@ def test_what_is_owed_proves_nothing() -> None:
     for losses in range(1, 100):
         lose(suspicion, BIG)
         assert suspicion.repeated(BIG) is (losses >= HELD_AFTER)
-    assert not suspicion.condemned(BIG)
+    assert not suspicion.is_poison(BIG)
 
 
 def test_rows_from_before_the_first_loss_prove_nothing() -> None:
@@ -43,9 +43,9 @@ def test_rows_from_before_the_first_loss_prove_nothing() -> None:
     lose(suspicion, BIG, *[SMALL] * 50)
     for _ in range(20):
         lose(suspicion, BIG)
-    assert not suspicion.condemned(BIG)
+    assert not suspicion.is_poison(BIG)
     lose(suspicion, BIG, SMALL, SMALL, SMALL)
-    assert suspicion.condemned(BIG)
+    assert suspicion.is_poison(BIG)
 
 
 def test_a_line_that_is_bad_condemns_nobody() -> None:
@@ -56,7 +56,7 @@ def test_a_line_that_is_bad_condemns_nobody() -> None:
         suspicion.lost(BIG)  # nothing was acknowledged: the broker was never there
     for _ in range(20):
         lose(suspicion, SMALL, BIG)  # a larger one came through
-    assert not any(map(suspicion.condemned, (BIG, SMALL)))
+    assert not any(map(suspicion.is_poison, (BIG, SMALL)))
 
 
 def test_a_loss_over_a_smaller_message_lets_the_count_begin_anew() -> None:
@@ -65,7 +65,7 @@ def test_a_loss_over_a_smaller_message_lets_the_count_begin_anew() -> None:
         lose(suspicion, BIG, *[SMALL] * 5)
         lose(suspicion, BIG, *[SMALL] * 5)
         lose(suspicion, b"%d" % n, SMALL)
-    assert not suspicion.condemned(BIG)
+    assert not suspicion.is_poison(BIG)
 
 
 def test_of_two_messages_that_are_too_large_the_smaller_one_is_condemned_first() -> None:
@@ -73,9 +73,9 @@ def test_of_two_messages_that_are_too_large_the_smaller_one_is_condemned_first()
     for condemned in (BIG, bigger):
         for _ in range(3):
             for payload in (BIG, bigger):
-                if not suspicion.condemned(payload):
+                if not suspicion.is_poison(payload):
                     lose(suspicion, payload, *[SMALL] * 5)
-        assert suspicion.condemned(condemned)
+        assert suspicion.is_poison(condemned)
 
 
 def test_a_message_that_came_through_on_another_topic_is_never_condemned() -> None:
@@ -84,7 +84,7 @@ def test_a_message_that_came_through_on_another_topic_is_never_condemned() -> No
     suspicion.acked(BIG, row=False)
     for _ in range(20):
         lose(suspicion, BIG, *[SMALL] * 5)
-    assert not suspicion.condemned(BIG)
+    assert not suspicion.is_poison(BIG)
 
 
 def test_a_connection_that_we_gave_up_ourselves_condemns_nobody() -> None:
@@ -92,7 +92,7 @@ def test_a_connection_that_we_gave_up_ourselves_condemns_nobody() -> None:
     for _ in range(20):
         suspicion.acked(SMALL, row=True)
         assert suspicion.lost(BIG, silent=True)
-    assert not suspicion.condemned(BIG)
+    assert not suspicion.is_poison(BIG)
 
 
 def test_care_ends_when_the_suspect_comes_through_or_many_others_do() -> None:

@@ -4,23 +4,23 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.types import encode
 from phasewatch.adapters.mqtt.client import Acked, Opened
-from phasewatch.adapters.mqtt.failover import Backoff
 from phasewatch.adapters.mqtt.in_flight import InFlight
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change, event_topic
 
 NOT_AUTHORISED, QUOTA, TOO_LARGE = 0x87, 0x97, 0x95
-WIRING, LOSS = (change("raised", rule=rule).event_topic for rule in ("wiring", "phase_loss"))
-WIRING_STATE = change("raised", rule="wiring").alert_topic
+WIRING, LOSS = (event_topic(change("raised", rule=rule)) for rule in ("wiring", "phase_loss"))
+WIRING_STATE = alert_topic(change("raised", rule="wiring"))
 
 
 @dataclass
 class Bench:
     now: float = 0.0
     sent: list[tuple[str, bytes, bool]] = field(default_factory=list)
-    journal: Journal = field(default_factory=lambda: Journal.in_memory(SITE, LIST_TOPIC))
+    journal: Journal = field(default_factory=lambda: Journal.in_memory(SITE))
 
     def __post_init__(self) -> None:
         self.window = InFlight(self.journal.pending, lambda: Backoff(1.0, 60.0, lambda: 0.5), lambda: self.now)
@@ -40,7 +40,7 @@ class Bench:
         return [topic for topic, _, _ in self.sent[before:]]
 
     def commit(self, rule: str, rev: int = 1) -> None:
-        self.window.overtaken(self.journal.commit([change("raised", rule=rule, rev=rev)]))
+        self.window.supersede(self.journal.commit([change("raised", rule=rule, rev=rev)]))
 
     def answer(self, topic: str, code: int = 0) -> None:
         """Answer the oldest message in flight on a topic."""
@@ -108,7 +108,7 @@ def test_a_refused_state_is_not_sent_again_behind_a_newer_one(bench: Bench) -> N
 def test_a_refused_live_topic_is_tried_again_with_its_newest_payload(bench: Bench) -> None:
     bench.open(16, {"points/main/state": b"1"})
     bench.answer("points/main/state", NOT_AUTHORISED)
-    bench.window.owe({"points/main/state": b"2"})
+    bench.window.publish_retained({"points/main/state": b"2"})
     assert bench.fill() == []
     bench.now = 1.0
     assert bench.fill() == ["points/main/state"]

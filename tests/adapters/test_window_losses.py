@@ -2,10 +2,10 @@
 
 import pytest
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.sqlite import REPLACED
 from phasewatch.adapters.journal.types import Row
 from phasewatch.adapters.mqtt.client import Acked, Opened
-from phasewatch.adapters.mqtt.failover import Backoff
 from phasewatch.adapters.mqtt.in_flight import InFlight
 from phasewatch.adapters.mqtt.quarantine import HELD_AFTER
 from tests.adapters.changes import LIST_TOPIC, change

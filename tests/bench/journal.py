@@ -17,7 +17,7 @@ from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.sqlite import Store
 from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import COLUMNS, Evidence, Recorder
-from tests.adapters.changes import LIST_TOPIC, SITE, change
+from tests.adapters.changes import SITE, change
 from tests.bench.figure import Figure, say, spread
 from tests.bench.stage import scratch
 
@@ -61,7 +61,7 @@ def journal(rounds: int = 3, events: int = 200) -> list[Figure]:
 
 
 def _opened(there: Path) -> Journal:
-    return Journal.open(there, SITE, LIST_TOPIC, Bounds(max_events=HISTORY), open_store=CountedStore.open)
+    return Journal.open(there, SITE, Bounds(max_events=HISTORY), open_store=CountedStore.open)
 
 
 def _event(number: int) -> Any:

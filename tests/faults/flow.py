@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from phasewatch.adapters.journal.types import Change, DeliveryConfig
-from phasewatch.adapters.mqtt.delivery import Delivery
+from phasewatch.adapters.journal.types import DeliveryConfig
+from phasewatch.alerts.event import Event
+from phasewatch.service.delivery import Delivery
 from tests.adapters.changes import BASE, LIST_TOPIC, SITE, change
 from tests.broker import wait_until
 
@@ -33,7 +34,7 @@ class Flow:
         for _ in range(count):
             self.delivery.commit([self._next(**more)])
 
-    def _next(self, **more: Any) -> Change:
+    def _next(self, **more: Any) -> Event:
         self.committed += 1
         rule = RULES[self.committed % len(RULES)]
         return change("raised" if self.committed % 8 < 4 else "cleared", rule=rule, rev=self.committed, **more)

@@ -290,7 +290,7 @@ def test_a_bus_that_hangs_starves_the_watchdog(tmp_path: Path) -> None:
         wait_until(lambda: notifier.times > 2, "the watchdog fed at first")
         clock.leap_s = 31.0
         turns = service.service.delivery.status.turns
-        service.service.delivery.publish("phasewatch/plant/any", b"{}")  # delivery turns: only the bus is late
+        service.service.delivery.mqtt.publish("phasewatch/plant/any", b"{}")  # delivery turns: only the bus is late
         wait_until(lambda: service.service.delivery.status.turns > turns, "a turn of delivery")
         several_beats()
         fed = notifier.times

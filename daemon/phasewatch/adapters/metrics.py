@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, DeliveryStatus, Latency
+from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, DeliveryStatus, Latency, SinkStatus
 from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.alerts.statistics import Counts
 from phasewatch.electrical.severity import Severity
@@ -202,7 +202,7 @@ def _delivery(measures: Measures) -> Iterator[Metric]:
     gauges = {
         "delivery_connected": ("Whether a broker is connected.", delivery.connected),
         "journal_degraded": ("Whether the journal is only in memory.", delivery.degraded is not None),
-        "outbox_rows": ("Messages that wait for the broker.", delivery.outbox_depth),
+        "outbox_rows": ("Messages that wait, for all outputs.", delivery.outbox_depth),
         "outbox_stranded_rows": ("Messages on a failed disk that memory could not take.", delivery.stranded),
     }
     counters = {
@@ -217,6 +217,19 @@ def _delivery(measures: Measures) -> Iterator[Metric]:
     for name, (text, value) in counters.items():
         yield _counter(name, text, (), [((), float(value))])
     yield _histogram(delivery.latency)
+    yield from _sinks(delivery.sinks)
+
+
+def _sinks(sinks: Sequence[SinkStatus]) -> Iterator[Metric]:
+    def each(value: Callable[[SinkStatus], float]) -> list[Sample]:
+        return [((sink.name, sink.kind), float(value(sink))) for sink in sinks]
+
+    labels = ("sink", "kind")
+    yield _gauge("sink_connected", "Whether the receiver takes events.", labels, each(lambda s: s.connected))
+    yield _gauge("sink_outbox_rows", "Messages that wait for the output.", labels, each(lambda s: s.outbox_depth))
+    yield _counter("sink_delivered", "Messages that the receiver accepted.", labels, each(lambda s: s.delivered))
+    dropped = "Events given up before the receiver took them; counts on over restarts."
+    yield _counter("sink_dropped", dropped, labels, each(lambda s: s.dropped))
 
 
 def _histogram(latency: Latency) -> Metric:

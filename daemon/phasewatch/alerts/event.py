@@ -27,7 +27,7 @@ Transition = Literal[
 
 
 EXPLAINED: Final[frozenset[Transition]] = frozenset(("raised", "severity_changed", "verdict_changed"))
-"""Transitions that are told with the whole diagnosis; the others say only what became of the alert."""
+"""Transitions whose summary is the whole diagnosis; that of the others names only the transition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class PointText:
 
     summary: str
     verdict: dict[str, Any] | None = None
-    """`code`, `phase`, `causes`, `cannot_tell`, `next_steps`; None where no diagnosis stands behind the alert."""
+    """`code`, `phase`, `causes`, `cannot_tell`, `next_steps`; None where the alert has no diagnosis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What stood around a judgement; the words are asked for only when something changed."""
+    """Circumstances of a judgement; the text is asked for only when something changed."""
 
     at: datetime
     monotonic_s: float
@@ -51,7 +51,7 @@ class Scene:
     interval_s: float | None = None
     window_s: float | None = None
     verdict: tuple[str, ...] = ()
-    """Code and phases of the verdict; empty where no diagnosis stands behind."""
+    """Code and phases of the verdict; empty where there is no diagnosis."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """The words of each reason that phasewatch itself has for a transition."""
 
@@ -62,13 +62,13 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose events these are."""
+    """The site and journal that events come from."""
 
     site: str
     journal: str
     """Short id of the journal: ids of another journal are other ids."""
     stale_after_s: float = 180.0
-    """How long a subscriber may trust a state without a sign of life."""
+    """How long a subscriber may trust a state without a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)

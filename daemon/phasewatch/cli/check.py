@@ -21,7 +21,7 @@ from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.electrical.limits import Band
 from phasewatch.meters.sunspec import USUAL_ADDRESS
 from phasewatch.service.build import MeterPlan, load_percent, meter_plan, overloads, point_names, poll_ms, supply_of
-from phasewatch.settings import BusSettings, MqttSettings, WebSettings, is_no_file, is_there
+from phasewatch.settings import BusSettings, MqttSettings, WebhookSettings, WebSettings, is_no_file, is_there
 
 HANDED_OVER: Final = Path("/run/credentials")
 """systemd hands over what is in there to the service alone."""
@@ -31,6 +31,8 @@ def unusable_files(loaded: LoadedSite) -> Iterator[str]:
     """Yield a line for each file of the site that cannot be used."""
     site = loaded.site
     lines = [*_tls(site.mqtt), *_password(site.mqtt), *([] if site.web is None else _token(site.web))]
+    for place, webhook in enumerate(site.webhooks):
+        lines += _webhook_files(webhook, f"webhooks[{place}]")
     yield from (f"{loaded.path}: {line}" for line in lines)
 
 
@@ -52,6 +54,21 @@ def _password(mqtt: MqttSettings) -> Iterator[str]:
     except OSError as error:
         mend = "" if is_no_file(error) else "; the daemon must be able to read it"
         yield f"mqtt.password_file {file}: {error.strerror}{mend}"
+
+
+def _webhook_files(webhook: WebhookSettings, path: str) -> Iterator[str]:
+    try:
+        if not _to_be_handed_over(webhook.secret_file):
+            webhook.secret()
+    except UnicodeDecodeError:
+        yield f"{path}.secret_file {webhook.secret_file}: is no UTF-8 text; save it as UTF-8"
+    except OSError as error:
+        mend = "" if is_no_file(error) else "; the daemon must be able to read it"
+        yield f"{path}.secret_file {webhook.secret_file}: {error.strerror}{mend}"
+    try:
+        tls_context(webhook.ca_file)
+    except TlsFileError as error:
+        yield str(error).replace("mqtt.", f"{path}.", 1)
 
 
 def _token(web: WebSettings) -> Iterator[str]:

@@ -17,11 +17,11 @@ from phasewatch.commissioning.one_poll import poll_until_joined
 from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.files import load_messages
 from phasewatch.configuration.site import LoadedSite, load_site
+from phasewatch.contract.payloads import point_state
 from phasewatch.report.content import Material
 from phasewatch.report.events import MOST_EVENTS, wanted_evidence
 from phasewatch.report.page import page
 from phasewatch.service.build import build_watch
-from phasewatch.service.publisher import point_state
 
 STDOUT: Final = Path("-")
 

@@ -11,6 +11,7 @@ from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.site import load_site
 from phasewatch.service.build import load_percent, overloads
 from phasewatch.service.service import Service, run_until_signalled
+from phasewatch.service.state import SecretFileError
 
 
 def run_site(path: Path) -> None:
@@ -25,6 +26,8 @@ def run_site(path: Path) -> None:
         service = Service(loaded)
     except JournalTakenError as error:
         raise InputError(str(error)) from error
+    except SecretFileError as error:
+        raise InputError(f"{path}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise InputError(f"{path}: mqtt.password_file: {loaded.site.mqtt.password_file}: {reason}") from error

@@ -3,7 +3,7 @@
 What is unsafe in how a site speaks to its brokers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO, S_ISREG
@@ -17,7 +17,7 @@ from phasewatch.meters.quantities import LN, LPE, NPE, PHASES
 from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES, POINT_RULES
 from phasewatch.rules.user_rules import own_rules
 from phasewatch.rules.voltage_deviation import VoltageDeviation
-from phasewatch.settings import MeterSettings, MqttSettings, Site
+from phasewatch.settings import MeterSettings, MqttSettings, Site, WebhookSettings
 
 BY_PHASE: Final = (VoltageDeviation.name,)
 """Rules with an alert for each phase."""
@@ -35,6 +35,9 @@ def _twins(site: Site) -> Iterator[str]:
         yield from _twin(buses, bus.name, f"buses[{b}].name")
         for m, meter in enumerate(bus.meters):
             yield from _twin(meters, meter.name, f"buses[{b}].meters[{m}].name")
+    sinks = {"mqtt": "the sink for the broker"}
+    for w, webhook in enumerate(site.webhooks):
+        yield from _twin(sinks, webhook.name, f"webhooks[{w}].name")
 
 
 def _twin(seen: dict[str, str], name: str, path: str) -> Iterator[str]:
@@ -213,6 +216,19 @@ def _unused(mqtt: MqttSettings) -> Iterator[str]:
     for name in ("ca_file", "client_cert_file"):
         if getattr(mqtt, name) is not None:
             yield f"mqtt.{name}: is not used, for no broker has TLS; write mqtts:// in mqtt.urls"
+
+
+def webhook_doubts(webhooks: Sequence[WebhookSettings]) -> Iterator[str]:
+    """Yield what is unsafe about webhooks but may be meant, a line each with how to fix it."""
+    for place, webhook in enumerate(webhooks):
+        path, parts = f"webhooks[{place}]", urlsplit(webhook.url)
+        if parts.scheme == "http" and not _loopback(parts.hostname or ""):
+            yield f"{path}.url: events go to {parts.hostname} in the clear; write https://"
+        if parts.scheme == "http" and webhook.ca_file is not None:
+            yield f"{path}.ca_file: is not used, for url has no TLS; write https://"
+        if _open_to_others(webhook.secret_file):
+            file = webhook.secret_file
+            yield f"{path}.secret_file: {file} is open to other users than its owner; chmod 600 {file}"
 
 
 def _loopback(host: str) -> bool:

@@ -7,7 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from phasewatch.configuration.checks import broker_doubts, nothing_to_judge, nothing_to_read, problems, same_units
+from phasewatch.configuration.checks import (
+    broker_doubts,
+    nothing_to_judge,
+    nothing_to_read,
+    problems,
+    same_units,
+    webhook_doubts,
+)
 from phasewatch.configuration.errors import ConfigurationError, validation_lines
 from phasewatch.configuration.files import YamlError, load_limits, load_messages, load_profile, read_yaml
 from phasewatch.electrical.explanation import Messages
@@ -80,6 +87,7 @@ def build_site(content: object, path: Path) -> LoadedSite:
         raise ConfigurationError(lines)
     loaded = LoadedSite(path, site, profiles, limits, load_messages(site.language))
     doubts = (*warnings(site), *nothing_to_judge(site, profiles), *broker_doubts(site.mqtt))
+    doubts += tuple(webhook_doubts(site.webhooks))
     return replace(loaded, warnings=tuple(f"{path}: {line}" for line in doubts))
 
 

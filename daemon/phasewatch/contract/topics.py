@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from phasewatch.alerts.alert import Key
+
 Direction = Literal["published", "subscribed"]
 """As the daemon sees it."""
 
@@ -122,6 +124,19 @@ TOPICS: Final = (
 )
 QOS: Final = 1
 """Of every message, and of every subscription."""
+
+
+def alert_topic(site: str, key: Key) -> str:
+    """Return the topic of the retained state of one alert."""
+    subject, rule, phase = key
+    if phase:
+        return PHASE_ALERT.address(site=site, subject=subject, rule=rule, phase=phase)
+    return ALERT.address(site=site, subject=subject, rule=rule)
+
+
+def event_topic(site: str, key: Key) -> str:
+    """Return the topic of the events of one alert."""
+    return EVENT.address(site=site, subject=key.subject, rule=key.rule)
 
 
 def kind_of(topic: str) -> Topic | None:

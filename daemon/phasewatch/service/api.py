@@ -25,6 +25,7 @@ from phasewatch.alerts.event import stamp
 from phasewatch.alerts.operations import Answer, CommandError, parse, refusal
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.configuration.files import load_messages
+from phasewatch.contract.payloads import point_state
 from phasewatch.contract.topics import ALERT, COMMAND, PHASE_ALERT, REPLY, kind_of
 from phasewatch.drawing.places import Limits
 from phasewatch.drawing.trends import History, Span
@@ -34,7 +35,7 @@ from phasewatch.meters.quantities import LN, UNITS
 from phasewatch.report.limits import circles
 from phasewatch.service.event_recorder import EventRecorder
 from phasewatch.service.poller import KINDS, Clock
-from phasewatch.service.publisher import delivery_state, point_state, status
+from phasewatch.service.publisher import delivery_state, status
 from phasewatch.service.state import Running
 
 LANGUAGES: Final = ("en", "zh")
@@ -238,14 +239,14 @@ class Api(Showing):
         answer, events = self._running.watch.operate(command, at, now_s)
         self._books.commit(events, now_s)
         if answer.ok and verb == "resync":
-            self._running.delivery.resync()
+            self._running.delivery.mqtt.resync()
         return answer
 
     def take_commands(self) -> None:
         """Do what has come over MQTT."""
         with suppress(queue.Empty):
             while True:
-                self._take(self._running.delivery.messages.get_nowait())
+                self._take(self._running.delivery.mqtt.messages.get_nowait())
 
     def _take(self, arrived: Arrived) -> None:
         if arrived.topic == BIRTH_TOPIC:
@@ -263,7 +264,7 @@ class Api(Showing):
         reply = self._answer(verb, arrived)
         if not reply["ok"]:
             _log.warning("command %s: %s", verb, reply["error"])
-        self._running.delivery.say(REPLY.address(site=site), encode(reply))
+        self._running.delivery.mqtt.publish_once(REPLY.address(site=site), encode(reply))
 
     def _answer(self, verb: str, arrived: Arrived) -> dict[str, Any]:
         try:

@@ -218,8 +218,8 @@ def _limited(supply: Supply, limits: Limits) -> Supply:
     return supply
 
 
-FIXED: Final = ("site", "state_dir", "mqtt", "web")
-"""Keys that only a restart can change: topics, journal, connection and page hang on them."""
+FIXED: Final = ("site", "state_dir", "mqtt", "web", "webhooks")
+"""Keys that only a restart can change: topics, journal, connections and page depend on them."""
 
 
 def needs_restart(old: Site, new: Site) -> list[str]:

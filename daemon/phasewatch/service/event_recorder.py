@@ -1,25 +1,24 @@
-"""What goes into the journal: events, their evidence, and what a restart must not forget.
+"""Records in the journal: events, their evidence, and what a restart needs.
 
-Flash wears by writing: a healthy site writes what it learned every ten minutes, and nothing else.
+To limit flash wear, a healthy site writes what it learned every ten minutes, and nothing else.
 """
 
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from phasewatch.adapters.http.stream import Broadcast, slim
-from phasewatch.adapters.journal.types import Change
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.alerts.event import Event
 from phasewatch.alerts.evidence import SHIFTS, Recorder
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
-from phasewatch.contract.topics import ALERT, EVENT, PHASE_ALERT
 from phasewatch.drawing.trends import History
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.service.build import LEARNED, SEEN_LIVE
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.state import Running
 
 LEARNED_S: Final = 600.0
@@ -39,7 +38,7 @@ class EventRecorder:
         history: History,
         broadcast: Broadcast,
     ) -> None:
-        """`envelope`: what every event says beside its own payload: how far its time can be trusted."""
+        """`envelope`: keys that every event gets beside its own: how far its time can be trusted."""
         self._running, self._envelope = running, envelope
         self._recorder, self._history, self._broadcast = Recorder(), history, broadcast
         self._learned_due_s = now_s + LEARNED_S
@@ -49,9 +48,9 @@ class EventRecorder:
         return self._running.delivery
 
     def commit(self, events: Sequence[Event], now_s: float) -> None:
-        """Journal events in one transaction, say them in the log, and begin the evidence of what was raised."""
+        """Journal events in one transaction, log them, and begin the evidence of what was raised."""
         if events:
-            self._delivery.commit([self._change(event) for event in events])
+            self._delivery.commit([replace(event, payload={**event.payload, **self._envelope()}) for event in events])
         for event in events:
             level = logging.WARNING if event.payload["state"] != "cleared" else logging.INFO
             _log.log(level, "%s %s: %s", event.key, event.transition, event.payload["summary"])
@@ -65,19 +64,6 @@ class EventRecorder:
         if gone:
             self._remember({FORGOTTEN: watch.desk.numbers})
             self._delivery.forget(gone)
-
-    def _change(self, event: Event) -> Change:
-        subject, rule, phase = event.key
-        site = self._running.loaded.site.site
-        alert = PHASE_ALERT.address(site=site, subject=subject, rule=rule, phase=phase) if phase else ""
-        return Change(
-            key=str(event.key),
-            event_topic=EVENT.address(site=site, subject=subject, rule=rule),
-            alert_topic=alert or ALERT.address(site=site, subject=subject, rule=rule),
-            payload={**event.payload, **self._envelope()},
-            record=json.dumps(event.record),
-            active=event.active,
-        )
 
     # Evidence
 
@@ -130,7 +116,7 @@ class EventRecorder:
 
 
 def readable_records(records: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the records of a journal; one that a disk has damaged is named in the log, and begins anew."""
+    """Return the records of a journal; one that a disk has damaged is named in the log, and starts empty."""
     found = {}
     for path, text in records.items():
         try:

@@ -1,98 +1,39 @@
-"""What is told without the journal: states of points, who is online, the heartbeat, and what Home Assistant may show.
+"""Publishes retained topics that are not journaled: point states, availability, heartbeat, Home Assistant discovery.
 
-Only the newest of each counts. What is no longer configured is emptied at the broker.
-
-What is published beside alerts: the state of each point, and the heartbeat of the daemon.
+Only the newest payload of each counts. A topic that is no longer configured is emptied at the broker.
 """
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Final
 
-from phasewatch.adapters.journal.types import DeliveryStatus, Restored, encode
-from phasewatch.adapters.mqtt.delivery import Delivery
+from phasewatch.adapters.journal.types import MQTT, DeliveryStatus, Restored, encode
 from phasewatch.adapters.mqtt.homeassistant import BIRTH_TOPIC, discovery, essence
 from phasewatch.adapters.systemd import boot_id, clock_synchronised
-from phasewatch.alerts.event import stamp
 from phasewatch.alerts.point_monitor import PointMonitor
-from phasewatch.alerts.statistics import Counts
 from phasewatch.configuration.site import LoadedSite
+from phasewatch.contract import payloads
 from phasewatch.contract.topics import ALERTS, COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
-from phasewatch.electrical.diagnosis import Diagnosis, diagnose, joining, numbers
-from phasewatch.electrical.explanation import explain
-from phasewatch.meters.reading import Reading
 from phasewatch.rules.rule import Health
 from phasewatch.service.build import DISCOVERED, point_names
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.poller import BusPoller
 from phasewatch.service.state import Running
 
 NO_DATA: Final = "not_enough_data"
 """Verdict of a point of which nothing was read."""
 LOSS_S: Final = 3600.0
-"""A journal that was lost at the start is told for so long."""
+"""A journal that was lost at the start raises `storage_degraded` for so long."""
 STATUS_S: Final = 60.0
 """Between two heartbeats."""
-_COUNTED: Final = (
-    *("active", "unacknowledged", "shelved", "suppressed", "stale"),
-    *("standing_24h", "chattering", "raised_10min"),
-)
 
 
 def clock_state() -> dict[str, str | None]:
     """Return how far time stamps can be trusted: whether the clock is synchronised, and which boot counts uptime."""
     return {"clock": "sync" if clock_synchronised() else "unsync", "boot_id": boot_id()}
-
-
-def point_state(point: PointMonitor, loaded: LoadedSite, now_s: float) -> dict[str, Any]:
-    """Return the payload of `points/<point>/state`: readings, picture and verdict of a point that has them."""
-    reading, diagnosis = point.reading, point.diagnosis
-    if reading is None or diagnosis is None:
-        return {}
-    age_s = now_s - reading.monotonic_s
-    return _state(point, loaded, reading, diagnosis, round(age_s, 3), _quality(point, age_s))
-
-
-def no_data(point: PointMonitor, loaded: LoadedSite, at: datetime) -> dict[str, Any]:
-    """Return the payload of `points/<point>/state` for a point of which nothing was read since the start."""
-    nothing = Reading(point.name, at, 0.0, {})
-    return _state(point, loaded, nothing, diagnose({}, point.supply), None, "stale")
-
-
-def _state(
-    point: PointMonitor,
-    loaded: LoadedSite,
-    reading: Reading,
-    diagnosis: Diagnosis,
-    age_s: float | None,
-    quality: str,
-) -> dict[str, Any]:
-    return {
-        "schema": "phasewatch.point/1",
-        "site": loaded.site.site,
-        "point": point.name,
-        "meters": list(point.meters),
-        "at": stamp(reading.at),
-        "age_s": age_s,
-        "quality": quality,
-        "readings": {name: round(value, 3) for name, value in reading.values.items()},
-        "missing": reading.missing,
-        **joining(diagnosis),
-        "picture": numbers(diagnosis),
-        "verdict": diagnosis.verdict.code,
-        "summary": explain(diagnosis, loaded.messages).summary,
-        "stale_after_s": max(3.0 * loaded.site.publish_interval_s, point.stale_s, 30.0),
-    }
-
-
-def _quality(point: PointMonitor, age_s: float) -> str:
-    """Return how far the readings of a point can be used: good, partial, or stale when they are old."""
-    if age_s > point.stale_s:
-        return "stale"
-    missing = point.reading is not None and point.reading.missing
-    unjudged = point.diagnosis is not None and point.diagnosis.unjudged
-    return "partial" if missing or unjudged else "good"
 
 
 def nominal_doubt(point: str, nominal_v: float, likelier_v: float) -> str:
@@ -105,55 +46,52 @@ def nominal_doubt(point: str, nominal_v: float, likelier_v: float) -> str:
 
 def status(running: Running, now: datetime, now_s: float) -> dict[str, Any]:
     """Return the payload of `status`, the heartbeat; `now_s`: the monotonic clock."""
-    delivery = running.delivery.status
+    delivery, file = running.delivery.status, running.configuration
+    return payloads.status(
+        site=running.loaded.site.site,
+        version=version("phasewatch"),
+        since=running.started,
+        at=now,
+        heartbeat_s=STATUS_S,
+        clock=clock_state(),
+        buses={poller.name: _bus(poller) for poller in running.pollers},
+        alerts=running.watch.counts(now, now_s),
+        outbox=_outbox(delivery),
+        sinks=[asdict(sink) for sink in delivery.sinks],
+        storage=delivery.degraded,
+        configuration=payloads.configuration(file.since, file.refused, file.refused_at),
+        unserved=running.unserved,
+    )
+
+
+def _outbox(delivery: DeliveryStatus) -> dict[str, Any]:
     return {
-        "schema": "phasewatch.status/1",
-        "site": running.loaded.site.site,
-        "version": version("phasewatch"),
-        "since": stamp(running.started),
-        "at": stamp(now),
-        "heartbeat_s": STATUS_S,
-        **clock_state(),
-        "buses": {poller.name: _bus(poller) for poller in running.pollers},
-        "alerts": _alerts(running.watch.counts(now, now_s)),
-        "outbox": {
-            "depth": delivery.outbox_depth,
-            "dropped": delivery.dropped,
-            "dropped_by": {reason: dict(counts) for reason, counts in delivery.dropped_by.items()},
-            "stranded": delivery.stranded,
-            "dead_letters": delivery.dead_letters,
-            "held": list(delivery.held),
-            "rejects_visible": delivery.rejects_visible,
-            "last_error": delivery.last_error,
-        },
-        "storage": delivery.degraded or "good",
-        "configuration": {
-            "since": stamp(running.configuration.since),
-            "refused": running.configuration.refused,
-            "refused_at": stamp(running.configuration.refused_at),
-        },
-        "unserved": running.unserved,
+        "depth": delivery.outbox_depth,
+        "dropped": delivery.dropped,
+        "dropped_by": {reason: dict(counts) for reason, counts in delivery.dropped_by.items()},
+        "stranded": delivery.stranded,
+        "dead_letters": delivery.dead_letters,
+        "held": list(delivery.held),
+        "rejects_visible": delivery.rejects_visible,
+        "last_error": delivery.last_error,
     }
 
 
 def health(running: Running, now_s: float) -> Health:
-    """Return how the daemon itself stands; `now_s`: the monotonic clock."""
+    """Return the state of the daemon itself; `now_s`: the monotonic clock."""
     delivery = running.delivery.status
     lost = delivery.set_aside if now_s - running.begun_s < LOSS_S else None
+    refusing = [sink for sink in delivery.sinks if sink.refused and sink.kind != MQTT]
+    errors = [delivery.last_error if delivery.held else None, *(sink.last_error for sink in refusing)]
     return Health(
         now_s,
         delivery.dropped,
         delivery.dead_letters,
-        delivery.held,
-        delivery.last_error,
+        (*delivery.held, *(f"{sink.kind} {sink.name}" for sink in refusing)),
+        next(filter(None, errors), delivery.last_error),
         delivery.degraded or (lost and f"it was damaged, what it knew of alerts is lost; the old one is {lost}"),
         clock_synchronised(),
     )
-
-
-def _alerts(counts: Counts) -> dict[str, Any]:
-    """Return how many alerts there are of each kind."""
-    return {name: getattr(counts, name) for name in _COUNTED} | {"by_severity": dict(counts.by_severity)}
 
 
 def _bus(poller: BusPoller) -> dict[str, Any]:
@@ -168,7 +106,7 @@ def _bus(poller: BusPoller) -> dict[str, Any]:
 
 
 def delivery_state(delivery: DeliveryStatus) -> dict[str, Any]:
-    """Return how the way to the broker stands, for those who ask over HTTP: who gets it over MQTT knows."""
+    """Return the state of the MQTT connection, for the HTTP API; a subscriber of MQTT needs no such thing."""
     return {
         "connected": delivery.connected,
         "url": delivery.url,
@@ -180,7 +118,7 @@ def delivery_state(delivery: DeliveryStatus) -> dict[str, Any]:
 
 
 class Publisher:
-    """Says what is new, at once; and what goes on, at the site's interval."""
+    """Publishes a change at once, and everything else at the site's interval."""
 
     def __init__(
         self, loaded: LoadedSite, delivery: Delivery, restored: Restored, discovered: Mapping[str, str]
@@ -192,55 +130,55 @@ class Publisher:
         self._published_s: dict[str, float] = {}
         self._online: dict[str, bool] = {}
         if loaded.site.mqtt.commands:
-            delivery.subscribe(COMMAND.address(site=loaded.site.site, verb="+"))
+            delivery.mqtt.subscribe(COMMAND.address(site=loaded.site.site, verb="+"))
         if loaded.site.mqtt.homeassistant:
-            delivery.subscribe(BIRTH_TOPIC)
+            delivery.mqtt.subscribe(BIRTH_TOPIC)
         if restored.fresh:
-            # What an earlier journal told may still be retained, and nothing else would ever take it back.
-            delivery.subscribe(f"{ALERTS.address(site=loaded.site.site)}/#")
+            # What was published from an earlier journal may still be retained, and nothing else would ever empty it.
+            delivery.mqtt.subscribe(f"{ALERTS.address(site=loaded.site.site)}/#")
         self._begin(set(restored.announced) - self._known.keys())
 
     def take_over(self, loaded: LoadedSite) -> None:
-        """Go on with another site file: everything is told anew."""
+        """Go on with another site file: publish everything again."""
         before, self._loaded = set(_topics(self._loaded)), loaded
         self._verdicts.clear()
         self._online.clear()
         self._begin(before)
 
     def _begin(self, before: set[str]) -> None:
-        """Empty what is told no more, and tell Home Assistant what there is now."""
+        """Empty the topics that are no longer published, and publish discovery."""
         for topic in before - set(_topics(self._loaded)):
-            self._delivery.unpublish(topic)
+            self._delivery.mqtt.unpublish(topic)
         self.greet()
 
     def greet(self) -> None:
-        """Tell Home Assistant what there is, and what there is no more."""
-        told = discovery(self._loaded, self._known)
-        for topic, payload in told.items():
+        """Publish discovery for Home Assistant; empty what is no longer there."""
+        payloads_by_topic = discovery(self._loaded, self._known)
+        for topic, payload in payloads_by_topic.items():
             if payload:
-                self._delivery.publish(topic, payload)
+                self._delivery.mqtt.publish(topic, payload)
             else:
-                self._delivery.unpublish(topic)
-        known = {topic: essence(payload) for topic, payload in told.items() if payload}
+                self._delivery.mqtt.unpublish(topic)
+        known = {topic: essence(payload) for topic, payload in payloads_by_topic.items() if payload}
         if known != self._known:
             self._known = known
             text = json.dumps({topic: payload.decode() for topic, payload in known.items()})
             self._delivery.remember({DISCOVERED: text})
 
     def known(self, point: str) -> bool:
-        """Return whether a point's state was ever told."""
+        """Return whether a point's state was ever published."""
         return point in self._verdicts
 
     def availability(self, meter: str, *, online: bool, failing: bool) -> None:
-        """Say that a meter is online once it answers, and offline once it is known to be; in between nothing is new."""
+        """Publish `online` once a meter answers and `offline` once it is known to be; nothing in between."""
         answers = online and not failing
         if self._online.get(meter) is not answers and (answers or not online):
             self._online[meter] = answers
             topic = METER_AVAILABILITY.address(site=self._loaded.site.site, meter=meter)
-            self._delivery.publish(topic, b"online" if answers else b"offline")
+            self._delivery.mqtt.publish(topic, b"online" if answers else b"offline")
 
     def point(self, point: PointMonitor, now_s: float) -> None:
-        """Tell the state of a point when its verdict changed, or its time has come."""
+        """Publish the state of a point when its verdict changed or its interval is over."""
         if point.diagnosis is None or point.reading is None:
             return
         code = point.diagnosis.verdict.code
@@ -248,22 +186,22 @@ class Publisher:
         if due or code != self._verdicts.get(point.name):
             self._verdicts[point.name], self._published_s[point.name] = code, now_s
             topic = POINT_STATE.address(site=self._loaded.site.site, point=point.name)
-            self._delivery.publish(topic, encode(point_state(point, self._loaded, now_s)))
+            self._delivery.mqtt.publish(topic, encode(payloads.point_state(point, self._loaded, now_s)))
 
     def silent(self, point: PointMonitor, at: datetime, now_s: float) -> None:
-        """Tell that a point has no data, in the place of what it may have told in an earlier life."""
+        """Publish that a point has no data, in place of what an earlier run may have published."""
         if point.reading is None and not self.known(point.name):
             self._verdicts[point.name], self._published_s[point.name] = NO_DATA, now_s
             topic = POINT_STATE.address(site=self._loaded.site.site, point=point.name)
-            self._delivery.publish(topic, encode(no_data(point, self._loaded, at)))
+            self._delivery.mqtt.publish(topic, encode(payloads.no_data(point, self._loaded, at)))
 
     def status(self, payload: dict[str, Any]) -> None:
         """Publish the heartbeat."""
-        self._delivery.publish(STATUS.address(site=self._loaded.site.site), encode(payload))
+        self._delivery.mqtt.publish(STATUS.address(site=self._loaded.site.site), encode(payload))
 
 
 def _topics(loaded: LoadedSite) -> Iterator[str]:
-    """Yield the topics that are told of a site, those of Home Assistant aside."""
+    """Yield the topics of a site, without those of Home Assistant."""
     site = loaded.site.site
     yield STATUS.address(site=site)
     for _, meter in loaded.site.meters():

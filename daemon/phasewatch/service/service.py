@@ -20,7 +20,6 @@ from phasewatch.adapters.http.server import HttpServer, server_of
 from phasewatch.adapters.http.stream import Broadcast
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.modbus.bus import Bus
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.errors import ConfigurationError
@@ -29,6 +28,7 @@ from phasewatch.drawing.trends import History
 from phasewatch.meters.reading import Reading
 from phasewatch.service.api import Api
 from phasewatch.service.build import DISCOVERED, build_watch, changed_buses, meter_plan, needs_restart, reconfigure
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.event_recorder import EventRecorder, readable_records
 from phasewatch.service.poller import BusPoller, Clock
 from phasewatch.service.publisher import STATUS_S, Publisher, clock_state, health, nominal_doubt
@@ -129,9 +129,9 @@ class Service:
         return pollers
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until told to stop; then say so, deliver what can be delivered, and let go of everything."""
+        """Run until `stop` is set; then deliver what can be delivered in time, and close everything."""
         self._start_polling()
-        self.delivery.arrived = partial(wake, asyncio.get_running_loop(), self.operations.take_commands)
+        self.delivery.mqtt.arrived = partial(wake, asyncio.get_running_loop(), self.operations.take_commands)
         self.operations.take_commands()
         pages = routes(self.operations, self._broadcast)
         server = server_of(self.operations, self.running.loaded.site, os.environ, pages)
@@ -182,7 +182,7 @@ class Service:
         gc.freeze()  # what lives for years is not looked through again: that would stop the loop
         self._notifier.ready()
 
-    # What time brings
+    # Periodic work
 
     async def _beat(self, server: HttpServer) -> None:
         """Turn what nothing else turns, and feed the watchdog while everything makes progress."""
@@ -192,7 +192,7 @@ class Service:
             self.running.unserved = "; ".join(server.problems) or None
             self._turn(now_s)
             if now_s >= self._status_due_s:
-                self._tell_status(now_s)
+                self._publish_status(now_s)
             if self._progresses(now_s):
                 self._notifier.watchdog()
             await asyncio.sleep(pause_s)
@@ -206,7 +206,7 @@ class Service:
         self._books.commit(events, now_s)
         self._books.turn(watch, now, now_s)
 
-    def _tell_status(self, now_s: float) -> None:
+    def _publish_status(self, now_s: float) -> None:
         self._status_due_s = now_s + STATUS_S
         self._announcer.status(self.operations.heartbeat())
 
@@ -218,7 +218,7 @@ class Service:
             now_s - poller.turned_s < TURN_LATE_S for poller in self.pollers
         )
 
-    # What the pollers tell
+    # Results of the pollers
 
     def on_reading(self, reading: Reading) -> None:
         """Take a reading of one meter."""
@@ -269,7 +269,7 @@ class Service:
             _log.error("%s; the configuration in force goes on", configuration.refused)
         finally:
             self._notifier.ready()
-            self._tell_status(self._clock.monotonic_s())
+            self._publish_status(self._clock.monotonic_s())
 
     async def _take_over(self, loaded: LoadedSite) -> None:
         running, before, clock = self.running, self.running.loaded, self._clock

@@ -1,9 +1,4 @@
-"""The parts of a running daemon; a reload exchanges some of them.
-
-Opens what a site file names outside: its buses, and the way to its brokers.
-
-Ends tasks for certain, and wakes a loop from another thread.
-"""
+"""The parts of a running daemon, how its buses and its delivery are opened, and how its tasks are ended."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -12,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from phasewatch.adapters.journal.types import DeliveryConfig
+from phasewatch.adapters.journal.types import DeliveryConfig, WebhookConfig
 from phasewatch.adapters.modbus.bus import Bus, open_bus
-from phasewatch.adapters.mqtt.delivery import Delivery
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.site import LoadedSite
+from phasewatch.service.delivery import Delivery
 from phasewatch.service.poller import BusPoller
-from phasewatch.settings import BusSettings
+from phasewatch.settings import BusSettings, WebhookSettings
 
 
 @dataclass(slots=True)
@@ -61,9 +56,9 @@ def open_real_bus(loaded: LoadedSite, bus: BusSettings) -> Bus:
 
 
 def delivery_config(loaded: LoadedSite) -> DeliveryConfig:
-    """Return where and as whom this site publishes.
+    """Return the brokers, webhooks and credentials of a site.
 
-    Raises: OSError, UnicodeDecodeError when the password file cannot be read.
+    Raises: OSError, UnicodeDecodeError when the password file cannot be read; SecretFileError.
     """
     mqtt = loaded.site.mqtt
     return DeliveryConfig(
@@ -75,12 +70,33 @@ def delivery_config(loaded: LoadedSite) -> DeliveryConfig:
         ca_file=mqtt.ca_file,
         client_cert_file=mqtt.client_cert_file,
         client_key_file=mqtt.client_key_file,
+        webhooks=tuple(_webhook(place, settings) for place, settings in enumerate(loaded.site.webhooks)),
+    )
+
+
+class SecretFileError(Exception):
+    """The key of a webhook cannot be read; the text names its setting, the file and the reason."""
+
+
+def _webhook(place: int, settings: WebhookSettings) -> WebhookConfig:
+    try:
+        secret = settings.secret()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise SecretFileError(f"webhooks[{place}].secret_file: {settings.secret_file}: {reason}") from error
+    return WebhookConfig(
+        name=settings.name,
+        url=settings.url,
+        secret=secret,
+        ca_file=settings.ca_file,
+        min_severity=settings.min_severity,
+        timeout_s=settings.timeout_s,
     )
 
 
 END_S: Final = 5.0
 CANCELS: Final = 50
-"""Times that a task is told to end within END_S."""
+"""Times that a task is cancelled within END_S."""
 
 
 def wake(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
-"""The archive of a journal: the newest events as they were sent, and the evidence of the newest alerts.
+"""The archive of a journal: the newest events as they were published, and the evidence of the newest alerts.
 
-Both are bounded in number and bytes, oldest out first. They give way when the file is full: what waits for the broker
-comes before what is only remembered.
+Both are bounded in number and bytes, the oldest are deleted first. When the file is full they are deleted before
+anything that waits for delivery.
 """
 
 import json
@@ -35,11 +35,11 @@ class PastEvent(NamedTuple):
     place: int
     """Grows with time; not the event's `seq`, for a history may hold events of several journals."""
     payload: bytes
-    """As it was sent."""
+    """As it was published."""
 
 
 class Archive:
-    """What one journal remembers for its readers; what changes it is done inside one of its transactions."""
+    """History and evidence of one journal; every change is made inside one of its transactions."""
 
     def __init__(self, store: Store, bounds: Bounds) -> None:
         self._store, self._bounds = store, bounds

@@ -1,38 +1,37 @@
-"""The journal that never fails its user: on the disk, in memory from the moment the disk fails, and back again.
+"""Journal that falls back to memory when the disk fails, and returns to the disk.
 
-The handover of a journal, from a disk that fails to memory and back to the disk.
-
-- To memory go the alerts, the announced topics and the waiting rows, most severe first as far as there is room. What
-  cannot be read or held is stranded: it stays on the disk.
+- Memory inherits the alerts, the announced topics and the waiting rows, most severe first and the same room for each
+  sink. What cannot be read or held is stranded: it stays on the disk.
 - A journal in memory counts under a uuid of its own. The file may come back with more in it than was known (a
   transaction that reported a failure and is there all the same), so its next `seq` could already be taken.
-- Back on the disk, the file counts under the uuid with which this run began, behind the last `seq` ever given or found
-  under it: that uuid stands in the `alert_id` of the alerts that stand. Every other series is over, and its last `seq`
-  stands in the `ended` of the list of alerts. So no id is used twice, and the list says how far each series must reach.
-- Rows of the file that memory had inherited share the fate they had there. Rows that were stranded stay where they
-  were, in front. What memory wrote comes behind, in its order, with new numbers: what is in flight is sent again, and
-  its id shows it.
-- Of alerts the running daemon knows best. An alert that the file calls active and the daemon does not know is removed.
+- Back on the disk, the file counts under the uuid with which this run began, which is in the `alert_id` of its active
+  alerts, behind the last `seq` ever given or found under it. Every other series is over, and the `ended` of the list of
+  alerts names its last `seq`. So no id is used twice, and the list says how far each series must reach.
+- A row of the file that memory had inherited is deleted if it was delivered or dropped there. Rows that were stranded
+  stay where they were, in front. What memory wrote follows, in its order, with new numbers: what is in flight is sent
+  again, and its id shows the duplicate.
+- The alerts of the running daemon win. An alert that is active in the file and unknown to the daemon is removed.
 - What memory had not delivered when the process ended is lost; the file then goes on as if memory had never been.
 """
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.journal import Journal, StoreOpener
 from phasewatch.adapters.journal.sqlite import JournalError, JournalTakenError, Store
-from phasewatch.adapters.journal.types import Alert, Bounds
-from phasewatch.adapters.mqtt.failover import Backoff
+from phasewatch.adapters.journal.types import ONLY_MQTT, Alert, Bounds, Intake
 
 MEMORY_BYTES: Final = 32 * 1024 * 1024
 """Bound of a journal in memory; the file may be greater than the machine's memory."""
 _ROOM: Final = 0.5
-"""Share of it that inherited rows may take."""
+"""Share of it that inherited rows may take, the same part of it for each sink."""
 _ROW_BYTES: Final = 300
 """What a row takes beside its payload, with its indexes."""
 _ENDED_KEPT: Final = 8
@@ -42,7 +41,7 @@ journal may still be on the way, and must not meet a row of the heir."""
 
 
 class Memory:
-    """A journal in memory, and what it has taken over."""
+    """A journal in memory, and what it inherited."""
 
     def __init__(self, journal: Journal, begun: str) -> None:
         self.journal = journal
@@ -50,51 +49,51 @@ class Memory:
         """Uuid under which this run began."""
         self.inherited: frozenset[int] = frozenset()
         """Numbers of the rows that came from the disk."""
-        self.stranded = 0
-        """Rows that the disk still holds and memory could not take."""
+        self.stranded = Counter[str]()
+        """Rows that the disk still holds and memory could not take, by sink."""
         self.disk: str | None = None
         """Uuid of the journal on the disk that failed; None if none was opened in this run."""
         self.generation = 0
 
 
-def in_memory(site: str, list_topic: str, bounds: Bounds, monotonic: Callable[[], float]) -> Memory:
+def in_memory(site: str, bounds: Bounds, monotonic: Callable[[], float], sinks: Intake) -> Memory:
     """Return a journal in memory that begins with nothing."""
     small = replace(bounds, max_bytes=min(bounds.max_bytes, MEMORY_BYTES))
-    journal = Journal.in_memory(site, list_topic, small, monotonic)
+    journal = Journal.in_memory(site, small, monotonic, sinks)
     return Memory(journal, journal.uuid)
 
 
 def heir(broken: Journal, begun: str, bounds: Bounds, monotonic: Callable[[], float], of: Memory | None) -> Memory:
     """Return a journal in memory that goes on where a broken one ended; `of`: what is known of that, if in memory."""
-    memory = in_memory(broken.site, broken.list_topic, bounds, monotonic)
+    memory = in_memory(broken.site, bounds, monotonic, broken.sinks)
     memory.begun, memory.disk = begun, of.disk if of else broken.uuid
     memory.generation = (of.generation if of else 0) + 1
     rows = _affordable(broken, min(bounds.max_bytes, MEMORY_BYTES))
-    stranded = max(0, broken.outbox.depth - len(rows))
+    stranded = broken.outbox.depths - Counter(row[-1] for row in rows)
     memory.inherited = of.inherited if of else frozenset(row[0] for row in rows)
     memory.stranded = of.stranded if of else stranded
     journal = memory.journal
     journal.ended = _newest({**broken.ended, broken.uuid: broken.seq})
-    journal.write(lambda: _inherit(memory, broken, rows, stranded))
+    journal.write(_inherit, memory, broken, rows, stranded)
     journal.alerts, journal.topics = dict(broken.alerts), dict(broken.topics)
     return memory
 
 
 def _affordable(broken: Journal, max_bytes: int) -> list[tuple[Any, ...]]:
     """Return the rows to inherit, in order: states, then the most severe and newest events, as far as they fit."""
-    question = "SELECT number, kind, severity, length(payload) + length(topic) FROM outbox"
+    question = "SELECT number, kind, severity, length(payload) + length(topic), sink FROM outbox"
     sizes = sorted(broken.store.salvage(question), key=lambda row: (row[1] == "event", -row[2], -row[0]))
-    numbers, room = [], _ROOM * max_bytes
-    for number, _, _, size in sizes:
-        room -= size + _ROW_BYTES
-        if room < 0:
-            break
-        numbers.append(number)
+    room = dict.fromkeys(broken.sinks, _ROOM * max_bytes / len(broken.sinks))
+    numbers = []
+    for number, _, _, size, sink in sizes:
+        room[sink] = room.get(sink, 0.0) - size - _ROW_BYTES
+        if room[sink] >= 0:
+            numbers.append(number)
     one = "SELECT * FROM outbox WHERE number = ?"
     return [row for number in sorted(numbers) for row in broken.store.salvage(one, number)]
 
 
-def _inherit(memory: Memory, broken: Journal, rows: Sequence[tuple[Any, ...]], stranded: int) -> None:
+def _inherit(memory: Memory, broken: Journal, rows: Sequence[tuple[Any, ...]], stranded: Mapping[str, int]) -> None:
     journal, outbox = memory.journal, memory.journal.outbox
     journal.put_alerts(broken.alerts)
     journal.put_topics(broken.topics)
@@ -106,7 +105,8 @@ def _inherit(memory: Memory, broken: Journal, rows: Sequence[tuple[Any, ...]], s
     outbox.add_drops(broken.outbox.drops)
     outbox.count_buried(broken.outbox.dead_letters)
     if stranded and memory.generation > 1:
-        outbox.add_drops({("disk", "unknown"): stranded})  # they were in memory only
+        # They were in memory only.
+        outbox.add_drops({(sink, "disk", "unknown"): count for sink, count in stranded.items()})
     if stranded:
         for alert in broken.alerts.values():
             if alert.payload is not None:
@@ -127,7 +127,7 @@ def bring_home(home: Journal, memory: Memory) -> None:
     before = home.uuid, home.seq, home.ended
     home.uuid, home.seq, home.ended = uuid, seq, ended
     try:
-        home.write(lambda: _bring(home, memory, strays, alerts, same=same))
+        home.write(_bring, home, memory, strays, alerts, same=same)
     except BaseException:
         home.uuid, home.seq, home.ended = before
         raise
@@ -150,7 +150,7 @@ def _newest(ended: Mapping[str, int]) -> dict[str, int]:
 def _bring(
     home: Journal, memory: Memory, strays: Mapping[str, Alert], alerts: Mapping[str, Alert], *, same: bool
 ) -> None:
-    """Do it; `same`: the file is the one that failed, and not another in its place."""
+    """Merge the journal in memory into the file; `same`: it is the file that failed, and not another in its place."""
     source = memory.journal
     _settle_events(home, memory, memory.inherited if same else frozenset())
     _settle_states(home, source, strays)
@@ -163,9 +163,9 @@ def _bring(
     home.put_topics(source.topics)
     home.put_numbering(home.uuid, home.seq, home.ended)
     home.outbox.insert_state(home.list_topic, home.listing(alerts, home.seq), "")
-    _settle_counts(home, memory, 0 if same else memory.stranded)
+    _settle_counts(home, memory, {} if same else memory.stranded)
     home.outbox.keep_time()
-    home.outbox.keep_to_rows()
+    home.outbox.keep_to_rows(home.sinks)
 
 
 def _settle_events(home: Journal, memory: Memory, inherited: frozenset[int]) -> None:
@@ -174,9 +174,9 @@ def _settle_events(home: Journal, memory: Memory, inherited: frozenset[int]) -> 
     there = {number for (number,) in home.store.read("SELECT number FROM outbox")} & inherited
     home.outbox.delete(sorted(there - {row[0] for row in rows}))
     later_s = home.outbox.running_s - memory.journal.outbox.running_s
-    for number, _, topic, payload, _, severity, at, ran_s in rows:
+    for number, _, topic, payload, _, severity, at, ran_s, sink in rows:
         if number not in there:
-            home.outbox.insert_aged(topic, payload, severity, at, ran_s + later_s)
+            home.outbox.insert_aged(sink, topic, payload, severity, at, ran_s + later_s)
 
 
 def _settle_states(home: Journal, source: Journal, strays: Mapping[str, Alert]) -> None:
@@ -192,13 +192,13 @@ def _settle_states(home: Journal, source: Journal, strays: Mapping[str, Alert]) 
         home.outbox.insert_state(alert.topic, b"", "")
 
 
-def _settle_counts(home: Journal, memory: Memory, lost: int) -> None:
+def _settle_counts(home: Journal, memory: Memory, lost: Mapping[str, int]) -> None:
     """Take over the counts of memory, which went on from those of the file if memory had ever seen it."""
     drops, buried = memory.journal.outbox.drops.copy(), memory.journal.outbox.dead_letters
     if memory.disk is not None:
         drops.subtract(home.outbox.drops)
         buried -= home.outbox.dead_letters
-    drops["disk", "unknown"] += lost
+    drops.update({(sink, "disk", "unknown"): count for sink, count in lost.items()})
     home.outbox.add_drops({key: count for key, count in drops.items() if count > 0})
     home.outbox.count_buried(max(0, buried))
 
@@ -210,6 +210,7 @@ def _copy(home: Journal, source: Journal, table: str) -> None:
 
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 SHORTEST_AWAY_S: Final = 60.0
 LONGEST_AWAY_S: Final = 600.0
@@ -225,14 +226,14 @@ class FallbackJournal:
         self,
         directory: Path,
         site: str,
-        list_topic: str,
         bounds: Bounds,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         open_store: StoreOpener = Store.open,
+        sinks: Intake = ONLY_MQTT,
     ) -> None:
         self._open = partial(
-            Journal.open, directory, site, list_topic, bounds, monotonic=monotonic, open_store=open_store
+            Journal.open, directory, site, bounds, monotonic=monotonic, open_store=open_store, sinks=sinks
         )
         self._bounds, self._monotonic = bounds, monotonic
         self._backoff = Backoff(SHORTEST_AWAY_S, LONGEST_AWAY_S, lambda: 0.5)
@@ -247,23 +248,23 @@ class FallbackJournal:
         except JournalTakenError:
             raise
         except Exception as error:
-            self._memory = in_memory(site, list_topic, bounds, monotonic)
+            self._memory = in_memory(site, bounds, monotonic, sinks)
             self._journal = self._memory.journal
             self._degrade(error)
         self._begun = self._journal.uuid
         self._note_set_aside()
 
-    def on(self, work: Callable[[Journal], T]) -> T:
-        """Do `work` on the journal; when that breaks, do it on one in memory that has inherited what it could."""
+    def on(self, work: Callable[Concatenate[Journal, P], T], *values: P.args, **more: P.kwargs) -> T:
+        """Do `work`, as `on(Journal.commit, events)`; when it fails, again on a journal in memory that inherits all."""
         try:
-            return work(self._journal)
+            return work(self._journal, *values, **more)
         except JournalError as error:
             self._degrade(error)
         broken = self._journal
         self._memory = heir(broken, self._begun, self._bounds, self._monotonic, self._memory)
         self._journal = self._memory.journal
         broken.close()
-        return work(self._journal)
+        return work(self._journal, *values, **more)
 
     def return_if_due(self) -> bool:
         """Try to return to the disk when its time has come; return whether the rows have other numbers now."""
@@ -279,7 +280,12 @@ class FallbackJournal:
     @property
     def stranded(self) -> int:
         """Rows that the failed disk still holds and memory could not take."""
-        return self._memory.stranded if self._memory else 0
+        return self._memory.stranded.total() if self._memory else 0
+
+    @property
+    def current(self) -> Journal:
+        """The journal of now, for what it knows without reading."""
+        return self._journal
 
     def close(self) -> None:
         """Close the journal; one in memory is given a last chance to reach the disk."""

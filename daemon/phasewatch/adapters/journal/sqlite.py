@@ -1,11 +1,8 @@
-"""One SQLite file with one connection in one thread: transactions, room on the disk, and damaged files set aside.
+"""The journal's SQLite file: one connection in one thread, transactions, room on the disk, damaged files set aside.
 
-The scheme of the file is a list of steps, each a list of statements. A new file takes all of them, an older one those
-it has not taken yet, in one transaction: a step that is interrupted leaves the file as it was.
-
-The tables of the journal, as steps from version to version; a step that was released is never changed again.
-
-Cells of the journal's file that may be damaged: SQLite proves the pages of a file, and not what stands in a cell.
+Its schema is a list of steps, each a list of statements. A new file takes all of them, an older one those it has not
+taken yet, in one transaction: a step that is interrupted leaves the file as it was. A step that was released is never
+changed again. SQLite checks the pages of a file but not the content of a cell, so cells are checked here when read.
 """
 
 import json
@@ -24,7 +21,7 @@ LOCK_TIMEOUT_S = 2.0
 """A journal that another process holds for longer counts as taken."""
 
 REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
-"""Stands in a text that was read for what is no text any more, so that the others of its table can be read."""
+"""Replaces damaged bytes of a text that was read, so that the other rows of its table can be read."""
 
 _BALLAST: Final = "ballast"
 _PAGE_BYTES: Final = 4096
@@ -32,11 +29,11 @@ _WAL_BYTES: Final = 4 * 1024 * 1024
 
 
 class JournalError(Exception):
-    """The journal cannot be read or written; the text says why and names the mend."""
+    """The journal cannot be read or written; the text says why, and how to fix it."""
 
 
 class JournalTakenError(JournalError):
-    """Another process has the journal: two would give the same numbers twice, and throw each other off the broker."""
+    """Another process has the journal: two would use the same numbers, and disconnect each other at the broker."""
 
 
 class Store:
@@ -63,8 +60,8 @@ class Store:
             db, kept = _connect_or_replace(path, steps, max_bytes)
         except sqlite3.OperationalError as error:
             if _has_code(error, sqlite3.SQLITE_BUSY):
-                mend = "stop that one, or give each its own state_dir"
-                raise JournalTakenError(f"{path}: another phasewatch uses this state directory; {mend}") from error
+                remedy = "stop that one, or give each its own state_dir"
+                raise JournalTakenError(f"{path}: another phasewatch uses this state directory; {remedy}") from error
             raise JournalError(f"{path}: {error}; give the daemon a state directory that it can write to") from error
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{path}: {error}; give the daemon a state directory that it can write to") from error
@@ -119,8 +116,8 @@ class Store:
                     return work()
             except sqlite3.Error as error:
                 if not _has_code(error, sqlite3.SQLITE_FULL) or not any(relief() for relief in reliefs):
-                    mend = "make room on the disk of the state directory, or replace it"
-                    raise JournalError(f"the journal cannot be written: {error}; {mend}") from error
+                    remedy = "make room on the disk of the state directory, or replace it"
+                    raise JournalError(f"the journal cannot be written: {error}; {remedy}") from error
 
     def write_once(self, work: Callable[[], bool]) -> bool:
         """Do `work` in one transaction; return False when that failed."""
@@ -203,8 +200,8 @@ def _climb(db: sqlite3.Connection, path: str, steps: Steps) -> None:
     db.execute("BEGIN IMMEDIATE")
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(steps):
-        mend = "run that one again, or move the file away to begin a new journal"
-        raise JournalError(f"{path} has schema {version} of a newer phasewatch, this one knows {len(steps)}; {mend}")
+        remedy = "run that one again, or move the file away to begin a new journal"
+        raise JournalError(f"{path} has schema {version} of a newer phasewatch, this one knows {len(steps)}; {remedy}")
     for step in steps[version:]:
         for statement in step:
             db.execute(statement)
@@ -255,7 +252,20 @@ _AGE_HISTORY_EVIDENCE: Final = (
     "CREATE TABLE announced(topic TEXT PRIMARY KEY, wanted INTEGER NOT NULL) WITHOUT ROWID",
 )
 
-STEPS: Final[Steps] = (_OUTBOX, _AGE_HISTORY_EVIDENCE)
+# A row waits for one sink; rows of version 2 waited for MQTT.
+_SINKS: Final = (
+    "ALTER TABLE outbox ADD COLUMN sink TEXT NOT NULL DEFAULT 'mqtt'",
+    "DROP INDEX least_event",
+    "CREATE INDEX least_event ON outbox(sink, severity, ran_s) WHERE kind = 'event'",
+    "CREATE INDEX waiting ON outbox(sink, number)",
+    "ALTER TABLE dropped RENAME TO dropped_2",
+    "CREATE TABLE dropped(sink TEXT, reason TEXT, severity TEXT, count INTEGER NOT NULL,"
+    " PRIMARY KEY (sink, reason, severity)) WITHOUT ROWID",
+    "INSERT INTO dropped SELECT 'mqtt', reason, severity, count FROM dropped_2",
+    "DROP TABLE dropped_2",
+)
+
+STEPS: Final[Steps] = (_OUTBOX, _AGE_HISTORY_EVIDENCE, _SINKS)
 SCHEMA_VERSION: Final = len(STEPS)
 
 

@@ -1,4 +1,4 @@
-"""What passes between the daemon, its journal and its delivery."""
+"""Types that pass between the daemon, its journal and its sinks; JSON in and out."""
 
 import json
 import math
@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, NoReturn
 
+from phasewatch.electrical.severity import Severity
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How far the journal may grow."""
 
     max_rows: int = 100_000
-    """Rows of the outbox; beyond it the oldest events of the least severity are dropped and counted."""
+    """Rows of each sink; beyond it the oldest events of the least severity are dropped and counted."""
     max_age_s: float = 30 * 86400.0
     """Running time that an event of high or critical severity waits at most; a medium one waits half of it, a low one a
     quarter. No clock is asked: only time in which the daemon ran, and could have delivered the event, counts."""
@@ -31,22 +33,12 @@ class Bounds:
 
 DEFAULT_BOUNDS: Final = Bounds()
 
+MQTT: Final = "mqtt"
+"""Name of the sink that takes retained states beside events."""
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One transition of one alert: what to tell, and what to remember."""
-
-    key: str
-    """Key of the alert, such as `main/voltage_deviation/l1`."""
-    event_topic: str
-    """Whole topic, with `phasewatch/<site>/`; so is `alert_topic`."""
-    alert_topic: str
-    payload: Mapping[str, Any]
-    """The event without `seq` and `id`: the journal gives them."""
-    record: str
-    """The engine's own state of this alert, as JSON, to restore it from."""
-    active: bool
-    """Whether the alert stands in the list of active alerts."""
+Intake = Mapping[str, Severity | None]
+"""Name of each sink -> the least severity of the alerts whose events it takes; None: all."""
+ONLY_MQTT: Final[Intake] = {MQTT: None}
 
 
 class Message(NamedTuple):
@@ -57,7 +49,7 @@ class Message(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One message that waits in the outbox."""
+    """One message that waits in the outbox for one sink."""
 
     number: int
     topic: str
@@ -68,7 +60,7 @@ class Row(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A message in flight; `number` is its row, None for a retained topic that was owed."""
+    """A message on its way; `number` is its row, None where it has none."""
 
     topic: str
     payload: bytes
@@ -77,30 +69,49 @@ class Sent(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What has become of messages."""
+    """What has become of the rows that a sink took."""
 
     accepted: list[Sent]
-    """Rows that the broker has."""
+    """Rows that the receiver has."""
     poison: list[tuple[int, str]]
-    """Rows that it will never take, and why."""
+    """Rows that it will never accept, and why."""
     emptied: list[str]
     """Retained topics that it has emptied."""
 
 
 class Alert(NamedTuple):
-    """What the journal knows of one alert; `payload` is None while it was never published, or if it is damaged."""
+    """One alert in the journal; `payload` is None while it was never published, or if it is damaged."""
 
     record: str
     topic: str
     payload: bytes | None
     active: bool
     listed: Mapping[str, Any] | None = None
-    """What the list of active alerts says of it, from the payload; not written down."""
+    """Its entry in the list of active alerts, from the payload; not stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """A URL that gets every event as a POST."""
+
+    name: str
+    url: str
+    """`https://host[:port]/path`, or `http://`."""
+    secret: bytes = field(repr=False)
+    """Key of the signature."""
+    ca_file: Path | None = None
+    min_severity: Severity | None = None
+    timeout_s: float = 10.0
+    """For the connection and each read; a whole request may take three times as long."""
+    shortest_pause_s: float = 1.0
+    longest_pause_s: float = 60.0
+    refused_pause_s: float = 300.0
+    """After an answer that will hardly change by itself, such as 403."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryConfig:
-    """Where messages go, who sends them, and where they wait."""
+    """The state directory, the brokers and the webhooks of one site."""
 
     site: str
     directory: Path
@@ -118,10 +129,11 @@ class DeliveryConfig:
     first_protocol: Literal["5", "3.1.1"] = "5"
     """Version of MQTT that is tried first."""
     answer_timeout_s: float = 10.0
-    """A broker that leaves a connect unanswered for so long is given up."""
+    """Time for a CONNACK; then the connection is given up."""
     ack_timeout_s: float = 30.0
-    """A connection that acknowledges nothing for so long is given up."""
+    """Time for the next PUBACK; then the connection is given up."""
     keepalive_s: int = 30
+    webhooks: tuple[WebhookConfig, ...] = ()
 
 
 class Restored(NamedTuple):
@@ -130,7 +142,7 @@ class Restored(NamedTuple):
     uuid: str
     records: dict[str, str]
     fresh: bool = False
-    """Whether the journal has just begun: what an earlier one told may still be retained at the broker."""
+    """Whether the journal has just begun: what an earlier one published may still be retained at the broker."""
     announced: frozenset[str] = frozenset()
     """Live retained topics of the last run: `unpublish` those that this run does not publish any more."""
 
@@ -139,7 +151,7 @@ LATENCY_BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Latency(NamedTuple):
-    """How long rows took from their commit to the broker's acknowledgement."""
+    """Time of rows from their commit to the PUBACK."""
 
     counts: tuple[int, ...] = (0,) * len(LATENCY_BOUNDS_S)
     """Rows of each bucket, up to the bound in `LATENCY_BOUNDS_S` and beyond the one before."""
@@ -150,8 +162,28 @@ NO_LATENCY: Final = Latency()
 
 
 @dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """State of one sink."""
+
+    name: str
+    kind: str
+    connected: bool
+    """Whether its receiver takes messages, as far as is known."""
+    last_error: str | None = None
+    """Why it does not; None while it does."""
+    refused: bool = False
+    """Whether the receiver refuses the oldest event, which waits, and the others behind it."""
+    outbox_depth: int = 0
+    """Rows that wait for it."""
+    delivered: int = 0
+    """Rows that it accepted in this run."""
+    dropped: int = 0
+    """Events ever given up before it took them; counts on over restarts."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """How delivery stands; replaced as a whole after every turn."""
+    """State of delivery; replaced as a whole after every turn. What names no sink counts all of them."""
 
     connected: bool = False
     url: str | None = None
@@ -180,7 +212,9 @@ class DeliveryStatus:
     set_aside: str | None = None
     """Where a damaged journal was kept at the start."""
     turns: int = 0
-    """Counts up while the thread lives, at least every few seconds: food for a watchdog."""
+    """Grows while the thread lives, at least every few seconds; checked by the watchdog."""
+    sinks: tuple[SinkStatus, ...] = ()
+    """MQTT first."""
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:
@@ -192,9 +226,9 @@ def encode(payload: Mapping[str, Any]) -> bytes:
 
 
 def decode(raw: bytes) -> Any:
-    """Return what JSON of somebody else says.
+    """Return foreign JSON as Python values.
 
-    Raises: ValueError for what is no JSON, or a number that is none; RecursionError when it is nested too deep.
+    Raises: ValueError for invalid JSON or a number that is not finite; RecursionError when it is nested too deep.
     """
     return json.loads(raw, parse_constant=_no_number, parse_float=_finite_number)
 

@@ -1,8 +1,7 @@
-"""MQTT: one connection's life. Each has a fresh client, so nothing of an earlier one comes behind newer messages.
+"""One MQTT connection, from the attempt to its loss, and its TLS: authorities, client certificate, refusals.
 
-TLS: whom the daemon trusts, as whom it comes, and why a broker was not believed.
-
-There is no switch to believe anyone: a certificate that does not fit is a connection that is not made.
+Each connection has a fresh client, so no message of an earlier one is published behind newer ones. There is no switch
+to skip verification: with a certificate that does not fit, there is no connection.
 """
 
 import selectors
@@ -22,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTPro
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-_MENDS: Final[dict[int, str]] = {
+_REMEDIES: Final[dict[int, str]] = {
     9: "look at the clock of this machine",
     10: "renew the broker's certificate, or look at the clock of this machine",
     **dict.fromkeys((2, 18, 19, 20, 21), "name the authority that signed it in mqtt.ca_file"),
@@ -38,7 +37,7 @@ class TlsFileError(Exception):
 def tls_context(
     ca_file: Path | None, client_cert_file: Path | None = None, client_key_file: Path | None = None
 ) -> ssl.SSLContext:
-    """Return what verifies the broker's certificate and name, and shows our own certificate if there is one.
+    """Return the context that verifies the broker's certificate and name, and presents our own if there is one.
 
     Raises: TlsFileError.
     """
@@ -52,13 +51,13 @@ def tls_context(
 
 
 def mistrust(error: ssl.SSLCertVerificationError) -> str:
-    """Return why a broker was not believed, and the mend."""
-    mend = _MENDS.get(error.verify_code)
-    return f"certificate verify failed: {error.verify_message}" + (f"; {mend}" if mend else "")
+    """Return why a certificate was refused, and how to fix that."""
+    remedy = _REMEDIES.get(error.verify_code)
+    return f"certificate verify failed: {error.verify_message}" + (f"; {remedy}" if remedy else "")
 
 
 def _no_password() -> str:
-    # Without an answer of ours, OpenSSL would ask at the terminal and wait for ever.
+    # Otherwise OpenSSL asks at the terminal and waits for ever.
     return ""
 
 
@@ -91,11 +90,6 @@ _VERSIONS: Final[dict[Protocol, MQTTProtocolVersion]] = {
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
-def base_topic(site: str) -> str:
-    """Return what every topic of a site begins with."""
-    return f"phasewatch/{site}"
-
-
 @dataclass(frozen=True, slots=True)
 class Broker:
     """Where a broker listens."""
@@ -110,16 +104,16 @@ class Broker:
 
         Raises: ValueError when it is neither.
         """
-        mend = "write mqtt://host:1883, or mqtts://host:8883 for TLS"
+        remedy = "write mqtt://host:1883, or mqtts://host:8883 for TLS"
         try:
             parts = urlsplit(url)
             host, port, user = parts.hostname, parts.port, parts.username
         except ValueError as error:
-            raise ValueError(f"broker URL: {error}; {mend}") from error
+            raise ValueError(f"broker URL: {error}; {remedy}") from error
         if parts.scheme not in _PORTS or not host:
-            raise ValueError(f"broker URL {parts.scheme}://{host or ''} has no known scheme and host; {mend}")
+            raise ValueError(f"broker URL {parts.scheme}://{host or ''} has no known scheme and host; {remedy}")
         if user is not None or parts.path not in ("", "/") or parts.query:
-            raise ValueError(f"broker URL of {host} says more than where it listens; {mend}")
+            raise ValueError(f"broker URL of {host} says more than where it listens; {remedy}")
         return cls(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts")
 
     def __str__(self) -> str:
@@ -129,7 +123,7 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who connects, and what the broker says when this client is gone."""
+    """Client id, credentials and last will."""
 
     client_id: str
     will_topic: str
@@ -139,7 +133,7 @@ class Login:
     """Certificates to trust instead of the system's."""
     keepalive_s: int = 30
     client_cert_file: Path | None = None
-    """Our certificate, for a broker that asks for one; its key may stand in the same file."""
+    """Our certificate, for a broker that asks for one; its key may be in the same file."""
     client_key_file: Path | None = None
 
 
@@ -161,7 +155,7 @@ _ENDS: Final = {
 
 
 class Opened(NamedTuple):
-    """The server said yes."""
+    """CONNACK: the broker accepted the connection."""
 
     window: int
     """Messages it takes in flight, at most `WINDOW`."""
@@ -169,7 +163,7 @@ class Opened(NamedTuple):
 
 
 class Acked(NamedTuple):
-    """The server answered one message; `code` from `FAILURE` on means that it did not take it."""
+    """PUBACK: the broker answered one message; from `FAILURE` on, `code` says that it did not accept it."""
 
     mid: int
     code: int
@@ -177,7 +171,7 @@ class Acked(NamedTuple):
 
 
 class Arrived(NamedTuple):
-    """A message of a subscription."""
+    """PUBLISH: a message of a subscription."""
 
     topic: str
     payload: bytes
@@ -217,7 +211,7 @@ class Connection:
         return self._stage is Stage.OPEN
 
     def start(self) -> None:
-        """Connect in the background; signals tell how it goes."""
+        """Connect in the background; signals report the progress."""
         self._thread.start()
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> int:
@@ -242,11 +236,11 @@ class Connection:
         self.cut()
 
     def cut(self) -> None:
-        """Leave without a word: the server publishes the will."""
+        """Drop the connection without DISCONNECT: the broker publishes the will."""
         self._gone = True
         self._wake()
         if self._thread.is_alive():
-            # A thread that still connects ends by itself; nobody waits for a name server.
+            # A thread that still connects ends by itself; a name server is not waited for.
             self._thread.join(0.5)
 
     def _wake(self) -> None:
@@ -317,19 +311,21 @@ class Connection:
         return not (rc or self._client.loop_misc())
 
     def _on_log(self, _c: Client, _u: Any, level: int, text: str) -> None:
-        # A server that does not believe us says so behind the handshake, and the library tells only its log.
+        # A server that refuses our certificate says so after the handshake, and the library reports it only to its log.
         if level == LogLevel.MQTT_LOG_ERR and "[SSL" in text:
             alert = text.partition("] ")[2].partition(" (_ssl")[0] or text
             self._stage, self._reason = Stage.UNREACHED, f"the broker ended TLS: {alert}"
 
-    def _on_connect(self, _c: Client, _u: Any, _f: ConnectFlags, code: ReasonCode, told: Properties | None) -> None:
+    def _on_connect(
+        self, _c: Client, _u: Any, _f: ConnectFlags, code: ReasonCode, properties: Properties | None
+    ) -> None:
         if code.is_failure:
             self._stage, self._code, self._reason = Stage.REFUSED, code.value, f"refused: {code}"
             return
         self._stage = Stage.OPEN
         self._client.on_log = None  # from here on it would cost every message
-        window = min(WINDOW, getattr(told, "ReceiveMaximum", WINDOW))
-        self._sink(self, Opened(window, getattr(told, "MaximumPacketSize", None)))
+        window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
+        self._sink(self, Opened(window, getattr(properties, "MaximumPacketSize", None)))
 
     def _on_publish(self, _c: Client, _u: Any, mid: int, code: ReasonCode, _p: Properties) -> None:
         self._sink(self, Acked(mid, code.value, str(code)))

@@ -1,8 +1,9 @@
-"""The link to the brokers: which broker and which protocol come next, and when."""
+"""Failover: which broker and which MQTT version are tried next, and when."""
 
 from collections.abc import Callable
 from typing import Final
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.mqtt.client import (
     UNSUPPORTED_PROTOCOL,
@@ -13,28 +14,10 @@ from phasewatch.adapters.mqtt.client import (
     Protocol,
     Signal,
     Stage,
-    base_topic,
 )
+from phasewatch.contract.topics import AVAILABILITY
 
 SESSION_TAKEN_OVER: Final = 0x8E
-
-
-class Backoff:
-    """Pauses that double, each spread by half its length either way."""
-
-    def __init__(self, shortest_s: float, longest_s: float, jitter: Callable[[], float]) -> None:
-        self._shortest_s, self._longest_s, self._jitter = shortest_s, longest_s, jitter
-        self._pause_s = shortest_s
-
-    def next_s(self) -> float:
-        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, self._longest_s)
-        return pause_s * (0.5 + self._jitter())
-
-    def reset(self) -> None:
-        self._pause_s = self._shortest_s
-
-    def slow_down(self) -> None:
-        self._pause_s = self._longest_s
 
 
 class BrokerSelector:
@@ -54,7 +37,7 @@ class BrokerSelector:
         self._turn, self._due = 0, monotonic()
         self._opened_s: float | None = None
         self._older: dict[Broker, bool] = {}
-        """Brokers that get 3.1.1; True when the broker said so itself."""
+        """Brokers that get 3.1.1; True when the broker asked for it in its CONNACK."""
         self.connection: Connection | None = None
 
     def new_backoff(self) -> Backoff:
@@ -77,7 +60,7 @@ class BrokerSelector:
         return "3.1.1" if broker in self._older else self._config.first_protocol
 
     def opened(self) -> None:
-        """Take note that the connection stands."""
+        """Note that the connection is open."""
         self._opened_s = self._monotonic()
 
     def proven(self) -> None:
@@ -89,7 +72,7 @@ class BrokerSelector:
         connection, self.connection = self.connection, None
         opened_s, self._opened_s = self._opened_s, None
         if opened_s is not None and self._monotonic() - opened_s >= self._config.longest_pause_s:
-            self.proven()  # it stood for long, though there may have been nothing to carry
+            self.proven()  # it was open for long, though there may have been nothing to publish
         now, broker, pause_s = self._monotonic(), self._brokers[self._turn], 0.0
         unsupported = closed.code == UNSUPPORTED_PROTOCOL
         if connection and connection.protocol == "5" and (unsupported or closed.stage is Stage.UNANSWERED):
@@ -100,10 +83,10 @@ class BrokerSelector:
 
     def _pause_s(self, broker: Broker, closed: Closed) -> float:
         if closed.code == SESSION_TAKEN_OVER:
-            # Two clients with one id would throw each other out for ever.
+            # Two clients with one id would disconnect each other for ever.
             self._backoff.slow_down()
         if closed.stage is not Stage.OPEN:
-            # A broker that merely closed may have been starting up: only its own word is remembered through a failure.
+            # A broker that merely closed may have been starting up: only a CONNACK is remembered through a failure.
             if self._older.get(broker) is False:
                 del self._older[broker]
             self._turn = (self._turn + 1) % len(self._brokers)
@@ -113,7 +96,7 @@ class BrokerSelector:
 
 
 def _login(config: DeliveryConfig) -> Login:
-    will_topic = f"{base_topic(config.site)}/availability"
+    will_topic = AVAILABILITY.address(site=config.site)
     client_id = f"phasewatch-{config.site}"
     return Login(
         client_id,

@@ -1,31 +1,31 @@
-"""Finds what a broker drops the connection for, without ever saying that it will not take it.
+"""Finds poison: messages and topics for which a broker drops the connection instead of refusing them.
 
-It may be a message that the broker will never take, a topic that it forbids, or whatever was under way when it crashed:
+The cause may be a message that the broker will never accept, a topic that it forbids, or a crash of its own:
 
-- After a loss one message at a time is sent, so the one in flight at the next loss is known.
-- A topic that cost four connections in a row, none of which got a row through, is held; fewer are a bad line, on which
-  events keep their order. Everything else goes first then, and one message of one held topic is tried after a pause,
-  which grows from loss to loss and ends when one comes through. So nothing is lost over a topic that is forbidden or a
-  broker that crashes, each topic keeps its order, and no other topic waits.
-- Never sent again is only a message that cost three connections, is larger than all that the broker took since the
-  first of them, and only if the broker took at least three other rows of the outbox since. What is merely owed, as
-  `online` is, proves nothing: a broker that crashes over and over takes that, too.
-- A connection lost over a smaller message speaks for another reason than size: the count begins anew.
+- After a loss one message at a time is published, so the one in flight at the next loss is known.
+- A topic that cost four connections in a row, none of which got a row through, is quarantined; fewer are a bad line, on
+  which events keep their order. Everything else is published first then, and one message of one quarantined topic is
+  tried after a pause, which grows from loss to loss and ends with the first PUBACK. So nothing is lost to a forbidden
+  topic or a crashing broker, each topic keeps its order, and no other topic waits.
+- Only one kind of message is never published again: it cost three connections, is larger than all that the broker
+  accepted since the first of them, and the broker accepted at least three other rows of the outbox since. A retained
+  topic such as `online` proves nothing: a broker that crashes over and over accepts it, too.
+- A connection lost over a smaller message points to another cause than size: the count starts again.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.mqtt.client import Closed, Stage
-from phasewatch.adapters.mqtt.failover import Backoff
 
 HELD_AFTER: Final = 4
 """Connections lost with the same topic first in flight, until it is held."""
 LOSSES: Final = 3
-"""Connections lost with the same message first in flight, until it may be condemned."""
+"""Connections lost with the same message first in flight, until it may be poison."""
 PROOFS: Final = 3
-"""Other rows that a broker must take meanwhile to be no broker that merely crashes."""
+"""Other rows that a broker must accept meanwhile, as proof that it does not merely crash."""
 
 _CLEARING_ACKS: Final = 100
 """Messages acknowledged on one connection, after which its predecessor was lost for another reason."""
@@ -51,22 +51,22 @@ class _Suspect:
 
 
 class PoisonDetector:
-    """Counts losses by payload, for the same one may stand on two topics; lives through many connections."""
+    """Counts losses by payload, which may be the same on two topics; lives through many connections."""
 
     def __init__(self) -> None:
         self._last: bytes | None = None
         self._acks = 0
         self._suspects: dict[bytes, _Suspect] = {}
-        self._condemned: dict[bytes, None] = {}
+        self._poison: dict[bytes, None] = {}
 
     @property
     def careful(self) -> bool:
         """Whether only one message may be in flight."""
         return self._last is not None
 
-    def condemned(self, payload: bytes) -> bool:
-        """Return whether this is never to be sent again, on whatever topic."""
-        return payload in self._condemned
+    def is_poison(self, payload: bytes) -> bool:
+        """Return whether this is never to be published again, on any topic."""
+        return payload in self._poison
 
     def repeated(self, payload: bytes) -> bool:
         """Return whether this cost connections for its size, as far as is known, and other topics with it must wait."""
@@ -74,7 +74,7 @@ class PoisonDetector:
         return suspect is not None and suspect.losses >= HELD_AFTER and len(payload) > suspect.largest
 
     def acked(self, payload: bytes, *, row: bool) -> None:
-        """Take note of a message that came through, a row of the outbox or something that was owed."""
+        """Count a message that was accepted, a row of the outbox or a retained topic."""
         self._acks += 1
         for suspected, suspect in self._suspects.items():
             suspect.largest = max(suspect.largest, len(payload))
@@ -83,7 +83,7 @@ class PoisonDetector:
             self._last = None
 
     def lost(self, first: bytes | None, *, silent: bool = False) -> bool:
-        """Take note of a lost connection and of the oldest message that it left in flight; return if that is blamed.
+        """Count a lost connection and the oldest message that it left in flight; return whether that is blamed.
 
         `silent`: the broker never answered, and we closed.
         """
@@ -104,9 +104,9 @@ class PoisonDetector:
         if suspect.losses >= LOSSES and suspect.rows >= PROOFS and len(first) > suspect.largest:
             self._last = None
             del self._suspects[first]
-            self._condemned[first] = None
+            self._poison[first] = None
         _trim(self._suspects)
-        _trim(self._condemned)
+        _trim(self._poison)
 
 
 def _trim(kept: dict[bytes, _Suspect] | dict[bytes, None]) -> None:
@@ -143,7 +143,7 @@ class TopicQuarantine:
         self._held.setdefault(topic)
 
     def lost(self, topic: str) -> None:
-        """Take note of a connection that was lost with this topic first in flight."""
+        """Count a connection that was lost with this topic first in flight."""
         self.trying = None
         self._losses[topic] = self._losses.get(topic, 0) + 1
         if self._losses[topic] >= HELD_AFTER or topic in self._held:
@@ -159,7 +159,7 @@ class TopicQuarantine:
         return self.trying
 
     def answered(self, topic: str) -> bool:
-        """Hold a topic no more: the broker answered, or nothing of it waits; return whether it was held."""
+        """Release a topic: the broker answered, or nothing of it waits; return whether it was held."""
         self._losses.pop(topic, None)
         if topic not in self._held:
             return False
