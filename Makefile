@@ -59,7 +59,7 @@ DOCS_VENV := $(VENV)-docs
 docs: $(DOCS_VENV)/.ready  ## builds the site of docs/ into site/, in English and Chinese; a dead link is an error
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
 
-pictures: $(READY)  ## takes the pictures of the documents again (needs chromium, chromium-driver, fonts-wqy-microhei)
+pictures: $(READY)  ## takes the screenshots of the documents again (needs chromium, chromium-driver, fonts-wqy-microhei)
 	$(BIN)/python -m tests.pictures
 
 $(DOCS_VENV)/.ready: requirements-docs.lock

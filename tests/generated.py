@@ -5,14 +5,22 @@ A part begins with `<!-- generated: NAME -->` and ends with `<!-- end -->`.
 
 import re
 from collections.abc import Callable
+from functools import partial
 from math import hypot
+from pathlib import Path
 from typing import Final
 
 from phasewatch.alerts.lifecycle import DUE, TABLE, VOID, State
+from phasewatch.configuration.files import load_messages
+from phasewatch.drawing.phasor_diagram import picture
+from phasewatch.drawing.places import Limits
 from phasewatch.drawing.svg import Markup, element, escaped, joined, path
+from phasewatch.electrical.diagnosis import diagnose, numbers
+from phasewatch.electrical.supply import Supply
+from phasewatch.meters.quantities import LN, LPE
 from phasewatch.rules.rule import Truth
 from tests.cli.test_help import COMMANDS
-from tests.documents import ROOT, own_options
+from tests.documents import CHINESE, ENGLISH, ROOT, own_options
 
 _PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n\n)(.*?)(\n<!-- end -->)", re.DOTALL)
 
@@ -104,7 +112,26 @@ def transitions() -> str:
     return "\n".join(rows) + "\n"
 
 
-DIAGRAM: Final = ROOT / "docs" / "pictures" / "alert-life-cycle.svg"
+_FOUNDING_CASE: Final = dict(zip((*LN, *LPE), (234.0, 234.0, 234.0, 208.0, 254.0, 254.0), strict=True))
+
+
+def founding_case(language: str) -> str:
+    """Return the phasor diagram of the founding question as SVG."""
+    found = numbers(diagnose(_FOUNDING_CASE, Supply()))
+    limits = Limits(resolution_v=found["resolution_v"])
+    return picture(_FOUNDING_CASE, found, load_messages(language), limits, nominal_v=230.0) + "\n"
+
+
+def picture_file(name: str, language: str, ending: str) -> Path:
+    """Return the file of a picture in a language."""
+    return ROOT / "docs" / "pictures" / f"{name}{'' if language == ENGLISH else f'.{language}'}.{ending}"
+
+
+DRAWINGS: Final[dict[Path, Callable[[], str]]] = {
+    picture_file("alert-life-cycle", ENGLISH, "svg"): life_cycle,
+    picture_file("founding-case", ENGLISH, "svg"): partial(founding_case, ENGLISH),
+    picture_file("founding-case", CHINESE, "svg"): partial(founding_case, CHINESE),
+}
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "commands": commands,
     "transitions": transitions,
@@ -122,7 +149,8 @@ def names(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    DIAGRAM.write_text(life_cycle(), encoding="utf-8")
+    for drawing, draw in DRAWINGS.items():
+        drawing.write_text(draw(), encoding="utf-8")
     for file in (ROOT / "docs").rglob("*.md"):
         before = file.read_text(encoding="utf-8")
         if filled(before) != before:

@@ -1,8 +1,12 @@
 """The generated parts of the documents are what the code gives now."""
 
+from pathlib import Path
+
+import pytest
+
 from phasewatch.alerts.lifecycle import DUE, TABLE, VOID, State
 from tests.documents import PAGES
-from tests.generated import DIAGRAM, PARTS, filled, life_cycle, moves, names
+from tests.generated import DRAWINGS, PARTS, filled, life_cycle, moves, names
 
 AGAIN = "run: python -m tests.generated"
 
@@ -12,8 +16,9 @@ def test_every_generated_part_is_on_a_page_and_up_to_date() -> None:
     assert [page for page, text in PAGES.items() if filled(text) != text] == [], AGAIN
 
 
-def test_the_diagram_of_the_life_cycle_is_drawn_from_its_table() -> None:
-    assert DIAGRAM.read_text(encoding="utf-8") == life_cycle(), AGAIN
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda file: file.name)
+def test_every_drawing_is_what_the_code_draws_now(drawing: Path) -> None:
+    assert drawing.read_text(encoding="utf-8") == DRAWINGS[drawing](), AGAIN
 
 
 def test_the_diagram_has_every_state_and_every_change_of_state() -> None:
