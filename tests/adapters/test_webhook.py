@@ -5,9 +5,11 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +266,31 @@ def test_the_secret_is_shown_nowhere(tmp_path: Path, receiver: HttpReceiver, cap
     assert SECRET.decode() not in shown
     assert "HTTP 401" in caplog.text
     assert "accepts events again" in caplog.text
+
+
+class Hanging(HTTPConnection):
+    """A connection that hangs before there is a socket, as behind a name server that does not answer."""
+
+    go_on = threading.Event()
+
+    def connect(self) -> None:
+        Hanging.go_on.wait(30)
+        super().connect()
+
+
+def test_a_name_that_is_not_resolved_costs_neither_processor_nor_a_stop(
+    tmp_path: Path, receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phasewatch.adapters.http.webhook.HTTPConnection", Hanging)
+    with webhook(tmp_path, receiver.url, timeout_s=0.1) as delivery:
+        delivery.commit([change("raised")])
+        wait_until(lambda: state(delivery).outbox_depth == 1)
+        threading.Event().wait(0.5)
+        turns = delivery.status.turns
+        threading.Event().wait(0.5)
+        assert delivery.status.turns - turns < 100
+        assert state(delivery).last_error == "localhost: a request took more than 0.3 s"
+        assert not state(delivery).connected
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 10
+    Hanging.go_on.set()

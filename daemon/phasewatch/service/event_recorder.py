@@ -126,7 +126,7 @@ def readable_records(records: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         if isinstance(record, dict):
             found[path] = record
         else:
-            _log.error("journal: the record of %s is damaged; what it held begins anew", path)
+            _log.error("journal: the record of %s is damaged; what it held starts again", path)
     return found
 
 

@@ -43,6 +43,8 @@ _PASSING: Final = frozenset({408, 425, 429})
 _LONGEST_RETRY_AFTER_S: Final = 600.0
 _BODY_BYTES: Final = 65536
 """Of an answer, read so that its connection can be used again."""
+_CLOSE_S: Final = 0.2
+"""For the thread to end; one that hangs in a name server ends with the process."""
 _SHOWN: Final = 200
 """Characters of an answer that an error shows."""
 
@@ -109,7 +111,9 @@ class WebhookSink:
 
     def send(self) -> None:
         if self._batch:
-            self._requests.cut_if_overdue()
+            if self._requests.cut_if_overdue():
+                whole_s = WHOLE_REQUEST * self._config.timeout_s
+                self._note(Failure(f"{self._requests.host}: a request took more than {whole_s:g} s"))
         elif self._monotonic() >= self._due_s:
             self._batch, self._orphaned = list(self._sound(self._pending(BATCH))), False
             if self._batch:
@@ -148,7 +152,7 @@ class WebhookSink:
     def close(self, timeout_s: float) -> None:
         self._batches.put(None)
         self._requests.end()
-        self._thread.join(timeout_s)
+        self._thread.join(min(timeout_s, _CLOSE_S))
 
     def _pending(self, limit: int) -> list[Row]:
         return self._journal.on(Journal.pending, limit, 0, self.name)
@@ -172,12 +176,14 @@ class WebhookSink:
     def _on_ended(self, failure: Failure | None) -> None:
         """Take the end of a batch; `failure` is that of the first event that was not accepted."""
         self._batch = []
-        if failure is None:
-            return
+        if failure is not None:
+            self._note(failure)
+            self._due_s = self._monotonic() + max(self._pause_s(failure), failure.retry_after_s)
+
+    def _note(self, failure: Failure) -> None:
         if self._failure is None or failure.reason != self._failure.reason:
             _log.warning("webhook %s: %s", self.name, failure.reason)
         self._failure = failure
-        self._due_s = self._monotonic() + max(self._pause_s(failure), failure.retry_after_s)
 
     def _pause_s(self, failure: Failure) -> float:
         return self._config.refused_pause_s * (0.5 + self._jitter()) if failure.refused else self._backoff.next_s()
@@ -199,6 +205,7 @@ class Requests:
     def __init__(self, config: WebhookConfig, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
         self._config, self._monotonic, self._wall = config, monotonic, wall
         self._url: SplitResult = urlsplit(config.url)
+        self.host = self._url.hostname or ""
         self._connection: HTTPConnection | None = None
         self._began_s = monotonic()
         self._ended = False
@@ -214,20 +221,24 @@ class Requests:
                         return failure
                     accepted(row)
         except ssl.SSLCertVerificationError as error:
-            return Failure(f"{self._url.hostname}: certificate verify failed: {error.verify_message}")
+            return Failure(f"{self.host}: certificate verify failed: {error.verify_message}")
         except TimeoutError:
-            return Failure(f"{self._url.hostname}: no answer within {self._config.timeout_s:g} s")
+            return Failure(f"{self.host}: no answer within {self._config.timeout_s:g} s")
         except Exception as error:
-            return Failure(f"{self._url.hostname}: {str(error) or type(error).__name__}")
+            return Failure(f"{self.host}: {str(error) or type(error).__name__}")
         return None
 
     def overdue_in_s(self) -> float:
         """Return the time until the request under way is taking too long."""
         return self._began_s + WHOLE_REQUEST * self._config.timeout_s - self._monotonic()
 
-    def cut_if_overdue(self) -> None:
-        if self.overdue_in_s() <= 0:
+    def cut_if_overdue(self) -> bool:
+        """Cut off a request that takes too long; return whether there was one."""
+        overdue = self.overdue_in_s() <= 0
+        if overdue:
             self._cut()
+            self._began_s = self._monotonic()  # one that hangs without a socket is looked at again after the same time
+        return overdue
 
     def end(self) -> None:
         """Begin no request any more, and cut off the one under way."""
@@ -241,7 +252,7 @@ class Requests:
                 line.shutdown(socket.SHUT_RDWR)
 
     def _connect(self) -> HTTPConnection:
-        host, port, timeout_s = self._url.hostname or "", self._url.port, self._config.timeout_s
+        host, port, timeout_s = self.host, self._url.port, self._config.timeout_s
         if self._url.scheme == "http":
             return HTTPConnection(host, port, timeout=timeout_s)
         context = ssl.create_default_context(cafile=self._config.ca_file)
@@ -257,7 +268,7 @@ class Requests:
             answer = connection.getresponse()
             text = answer.read(_BODY_BYTES)
         except HTTPException as error:
-            return Failure(f"{self._url.hostname}: no HTTP: {error!r}")
+            return Failure(f"{self.host}: no HTTP: {error!r}")
         if not answer.isclosed():
             connection.close()  # the rest of a long answer; the next request connects again
         return _failure(answer, text)
