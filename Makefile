@@ -85,6 +85,22 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 lock:  ## write both lock files (needs uv): for development, and what a running daemon needs
 	$(LOCK) --extra demo --extra dev -o requirements.lock
 	$(LOCK) -o requirements-run.lock
+	$(subst pyproject.toml,,$(LOCK)) --group docs -o requirements-docs.lock
 
-clean:  ## remove the environment and the caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+# The site, in a venv of its own: mkdocs need not fit the packages of the program.
+DOCS_VENV := $(VENV)-docs
+.PHONY: docs pictures
+docs: $(DOCS_VENV)/.ready  ## build the site of docs/ into site/, in English and Chinese; a dead link is an error
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
+
+pictures: $(READY)  ## take the screenshots of the documents again (needs chromium, chromium-driver, fonts-wqy-microhei)
+	$(BIN)/python -m tests.pictures
+
+$(DOCS_VENV)/.ready: requirements-docs.lock
+	@rm -f $@
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@touch $@
+
+clean:  ## remove the environments, the site and the caches
+	rm -rf $(VENV) $(DOCS_VENV) site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -41,6 +41,7 @@ program() {
   PYTHONPATH='' "$new/bin/phasewatch" meters list >/dev/null
   # Where Documentation= of the unit points
   install -m 644 "$here/README.md" "$new/README.md"
+  cp -R "$here/docs" "$new/docs"
   trap - EXIT
   ln -sfn "${new##*/}" "$opt/phasewatch.new"
   mv -T "$opt/phasewatch.new" "$opt/phasewatch"

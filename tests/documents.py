@@ -1,4 +1,4 @@
-"""The documents for people, README.md and README.zh.md: their text, blocks, tables, and the commands in them."""
+"""The documents for people, English and Chinese: their text, blocks, tables, links, and the commands in them."""
 
 import re
 import shlex
@@ -8,48 +8,85 @@ from pathlib import Path
 from tests.cli.test_help import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-ENGLISH, CHINESE = ("README.md", "README.zh.md")
+ENGLISH, CHINESE = "en", "zh"
 NAMES = (ENGLISH, CHINESE)
-TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
+
+
+def _files() -> Iterator[Path]:
+    yield from (ROOT / name for name in ("README.md", "README.zh.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"))
+    yield from sorted((ROOT / "docs").rglob("*.md"))
+
+
+PAGES: dict[str, str] = {
+    file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8") for file in _files() if file.is_file()
+}
+"""Every page by its path in the repository."""
+LANGUAGES: dict[str, list[str]] = {
+    ENGLISH: [page for page in PAGES if not page.endswith(".zh.md")],
+    CHINESE: [page for page in PAGES if page.endswith(".zh.md")],
+}
+TEXTS = {language: "\n".join(PAGES[page] for page in pages) for language, pages in LANGUAGES.items()}
+"""All pages of a language as one text."""
 UNIT_FILE = (ROOT / "systemd" / "phasewatch.service").read_text(encoding="utf-8")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
+def page_of(subject: str, language: str) -> str:
+    """Return the path of a page below docs/ in a language: `reference/rules` -> `docs/reference/rules.zh.md`."""
+    return f"docs/{subject}{'' if language == ENGLISH else f'.{language}'}.md"
+
+
+def _text(name: str) -> str:
+    """Return the text of a page or of a whole language."""
+    return TEXTS[name] if name in TEXTS else PAGES[name]
+
+
 def blocks(name: str, *languages: str) -> list[str]:
-    """Return the code blocks of a document in some languages."""
-    return [text for language, text in FENCED.findall(TEXTS[name]) if language in languages]
+    """Return the code blocks of a page, or of all pages of a language, in some languages."""
+    return [text for language, text in FENCED.findall(_text(name)) if language in languages]
 
 
 def prose(name: str) -> str:
     """Return what is no code block."""
-    return FENCED.sub("", TEXTS[name])
+    return FENCED.sub("", _text(name))
 
 
 def code(name: str) -> list[str]:
-    """Return what stands in a sentence or a table as code."""
+    """Return the code in sentences and tables."""
     return re.findall(r"`([^`\n]+)`", prose(name))
 
 
-def headings(name: str) -> list[str]:
-    return re.findall(r"^#+ (.*)$", prose(name), re.M)
+def headings(page: str) -> list[str]:
+    return re.findall(r"^#+ (.*)$", prose(page), re.M)
 
 
-def table(name: str, title: str) -> list[list[str]]:
+def table(page: str, title: str) -> list[list[str]]:
     """Return the cells of the first table below a heading, without its head. Raises: AssertionError."""
-    found = re.search(rf"^#+ {re.escape(title)}\n(?:(?!^#).*\n)*?((?:^\|.*\n)+)", prose(name), re.M)
-    assert found, f"{name} has a table below {title}"
+    found = re.search(rf"^#+ {re.escape(title)}\n(?:(?!^#).*\n)*?((?:^\|.*\n)+)", prose(page), re.M)
+    assert found, f"{page} has a table below {title}"
     rows = [re.split(r"(?<!\\)\|", line.strip("|")) for line in found[1].splitlines()]
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
-def column(name: str, title: str, index: int = 0) -> list[str]:
-    """Return one column of a table as bare words."""
-    return [row[index].strip("`") for row in table(name, title)]
+def first_table(page: str) -> list[list[str]]:
+    """Return the cells of the first table of a page, without its head."""
+    return table(page, headings(page)[0])
 
 
-def anchors(name: str) -> set[str]:
-    """Return what links inside a document may point at, as GitHub names it."""
-    return {re.sub(r"[^\w\s-]", "", line.lower()).replace(" ", "-") for line in headings(name)}
+def column(page: str, index: int = 0) -> list[str]:
+    """Return one column of the first table of a page as bare words."""
+    return [row[index].strip("`") for row in first_table(page)]
+
+
+def anchors(page: str) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub and the site name them."""
+    return {re.sub(r"[^\w\s-]", "", line.lower()).replace(" ", "-") for line in headings(page)}
+
+
+def links(page: str) -> list[str]:
+    """Return the targets of links and pictures of a page that lead to files or headings of the repository."""
+    found = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    return [target for target in found if not re.match(r"https?:|mailto:", target)]
 
 
 def _shell_lines(name: str) -> Iterator[str]:

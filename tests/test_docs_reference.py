@@ -24,30 +24,32 @@ from phasewatch.rules.catalogue import RULES
 from phasewatch.settings import Site
 from tests.cli.program import phasewatch
 from tests.cli.test_help import COMMANDS
-from tests.documents import CHINESE, ENGLISH, NAMES, ROOT, TEXTS, code, column, own_options, table
+from tests.documents import (
+    CHINESE,
+    ENGLISH,
+    NAMES,
+    PAGES,
+    ROOT,
+    TEXTS,
+    code,
+    column,
+    first_table,
+    own_options,
+    page_of,
+    table,
+)
 from tests.page_daemon import FakePage
 from tests.served import MEASURES
 
 WORDS: dict[str, Any] = {ENGLISH: load_messages("en"), CHINESE: load_messages("zh")}
-BOTH: dict[str, tuple[str, str]] = {
-    "commands": ("Commands", "命令一览"),
-    "picture": ("One picture", "一张图"),
-    "verdicts": ("Verdicts", "诊断结论一览"),
-    "wiring": ("Measuring points", "测点与接线"),
-    "rules": ("Rules and alerts", "规则与告警"),
-    "topics": ("MQTT", "MQTT 主题"),
-}
-
-
-def title(subject: str, name: str) -> str:
-    return BOTH[subject][NAMES.index(name)]
-
-
 # Commands
 
 
 def test_the_table_of_commands_says_what_each_says_of_itself_and_its_options() -> None:
-    shown = {row[0].removeprefix("`phasewatch ").partition("`")[0]: row[1:] for row in table(ENGLISH, "Commands")}
+    shown = {
+        row[0].removeprefix("`phasewatch ").partition("`")[0]: row[1:]
+        for row in first_table(page_of("reference/commands", ENGLISH))
+    }
     assert shown == {
         name: [
             " ".join(command.help.split("\n\n")[0].split()),
@@ -58,9 +60,8 @@ def test_the_table_of_commands_says_what_each_says_of_itself_and_its_options() -
 
 
 def test_the_chinese_table_of_commands_is_complete() -> None:
-    shown = [
-        row[0].removeprefix("`phasewatch ").partition("`")[0] for row in table(CHINESE, title("commands", CHINESE))
-    ]
+    rows = first_table(page_of("reference/commands", CHINESE))
+    shown = [row[0].removeprefix("`phasewatch ").partition("`")[0] for row in rows]
     assert shown == list(COMMANDS)
 
 
@@ -69,27 +70,27 @@ def test_the_chinese_table_of_commands_is_complete() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_table_of_verdicts_is_the_list_of_codes_with_their_words(name: str) -> None:
-    shown = {row[1].strip("`"): row[2] for row in table(name, title("verdicts", name))}
-    assert len(shown) == len(table(name, title("verdicts", name)))
+    shown = {row[1].strip("`"): row[2] for row in first_table(page_of("reference/verdicts", name))}
+    assert len(shown) == len(first_table(page_of("reference/verdicts", name)))
     assert shown == {code: WORDS[name]["page"][f"verdict_{code}"] for code in WORDS[name]["verdicts"]}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_verdict_has_its_meaning_and_every_row_of_the_picture_its_verdict(name: str) -> None:
-    rows = table(name, title("verdicts", name))
+    rows = first_table(page_of("reference/verdicts", name))
     assert all(row[3].endswith((".", "。")) for row in rows)
-    assert {row[0] for row in table(name, title("picture", name))} <= {row[0] for row in rows}
+    assert {row[0] for row in first_table(page_of("explanation/picture", name))} <= {row[0] for row in rows}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_rule_is_shown_with_its_delays(name: str) -> None:
-    shown = {row[0].strip("`"): row[-1] for row in table(name, title("rules", name))}
+    shown = {row[0].strip("`"): row[-1] for row in first_table(page_of("reference/rules", name))}
     defaults = {rule: settings() for rule, settings in RULES.items()}
     assert shown == {rule: f"{one.on_delay_s:g} s / {one.off_delay_s:g} s" for rule, one in defaults.items()}
 
 
 def test_the_chinese_names_of_the_rules_are_those_of_the_alerts() -> None:
-    shown = {row[0].strip("`"): row[1] for row in table(CHINESE, title("rules", CHINESE))}
+    shown = {row[0].strip("`"): row[1] for row in first_table(page_of("reference/rules", CHINESE))}
     assert shown == WORDS[CHINESE]["titles"]
 
 
@@ -101,7 +102,9 @@ def test_every_preset_severity_and_system_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_wiring_has_its_row(name: str) -> None:
-    assert re.findall(r"`(\w+)`", " ".join(row[0] for row in table(name, title("wiring", name)))) == [*get_args(Wiring)]
+    assert re.findall(
+        r"`(\w+)`", " ".join(row[0] for row in first_table(page_of("reference/measuring-points", name)))
+    ) == [*get_args(Wiring)]
 
 
 @pytest.mark.parametrize("accuracy", ["0.1", "0.2", "0.5", "1"])
@@ -121,7 +124,9 @@ def test_the_resolution_of_each_class_is_what_the_diagnosis_says(accuracy: str) 
 def test_every_topic_is_shown_and_whether_it_is_retained(name: str) -> None:
     patterns = {re.sub(r"{(\w+)}", r"<\1>", topic.pattern): topic.retained for topic in TOPICS}
     known = {pattern.removeprefix("phasewatch/<site>/"): retained for pattern, retained in patterns.items()}
-    shown = {row[0].strip("`"): row[1].startswith(("yes", "是")) for row in table(name, title("topics", name))}
+    shown = {
+        row[0].strip("`"): row[1].startswith(("yes", "是")) for row in first_table(page_of("reference/mqtt", name))
+    }
     by_phase = "alerts/<subject>/<rule>[/<phase>]"
     both = {by_phase.replace("[/<phase>]", more): shown[by_phase] for more in ("", "/<phase>")}
     assert {topic: kept for topic, kept in shown.items() if topic != by_phase} | both == known
@@ -138,12 +143,12 @@ def requests() -> Iterator[str]:
 
 
 def test_every_http_route_has_its_row() -> None:
-    assert sorted(column(ENGLISH, "HTTP")) == sorted(requests())
+    assert sorted(column(page_of("reference/http", ENGLISH))) == sorted(requests())
 
 
 def test_every_metric_has_its_row() -> None:
     text = expose(replace(MEASURES, lines={"board": LineCounts()})).decode()
-    assert column(ENGLISH, "Metrics") == re.findall(r"^# TYPE (\w+) ", text, re.M)
+    assert column(page_of("reference/metrics", ENGLISH)) == re.findall(r"^# TYPE (\w+) ", text, re.M)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,6 +158,8 @@ def test_every_metric_that_is_named_exists(name: str) -> None:
 
 
 # Settings and variables
+
+SETTINGS = page_of("reference/settings", ENGLISH)
 
 
 def variables() -> Iterator[str]:
@@ -167,7 +174,7 @@ def variables() -> Iterator[str]:
 
 
 def test_every_environment_variable_has_its_row() -> None:
-    shown = re.findall(r"`(\w+)`", " ".join(row[0] for row in table(ENGLISH, "Environment")))
+    shown = re.findall(r"`(\w+)`", " ".join(row[0] for row in table(SETTINGS, "Environment")))
     assert {name for name in shown if not name.startswith("PHASEWATCH_")} == set(variables())
 
 
@@ -179,6 +186,6 @@ def test_every_variable_of_tests_and_examples_is_named() -> None:
 
 
 def test_every_section_of_the_settings_has_its_row() -> None:
-    shown = re.findall(r"`(\w+)`", " ".join(row[0] for row in table(ENGLISH, "Settings")))
+    shown = re.findall(r"`(\w+)`", " ".join(row[0] for row in first_table(SETTINGS)))
     assert sorted(shown) == sorted(Site.model_fields)
-    assert "config/site.example.yaml" in TEXTS[ENGLISH]
+    assert "config/site.example.yaml" in PAGES[SETTINGS]

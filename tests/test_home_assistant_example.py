@@ -13,7 +13,7 @@ from phasewatch.contract.topics import ALERT, PHASE_ALERT
 
 FILE = config_directory() / "examples" / "home-assistant.yaml"
 TEXT = FILE.read_text("utf-8")
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "notifications.md").read_text("utf-8")
 AUTOMATION: dict[str, Any] = read_yaml(FILE)[0]  # type: ignore[index]
 
 
@@ -43,6 +43,6 @@ def test_what_comes_twice_replaces_what_was_told() -> None:
     assert tags == {"{{ trigger.topic }}"}
 
 
-def test_the_readme_shows_the_same() -> None:
-    (shown,) = re.findall(r"^```yml\n(.*?)^```$", README, re.M | re.S)
+def test_the_documents_show_the_same() -> None:
+    (shown,) = re.findall(r"^```yml\n(.*?)^```$", PAGE, re.M | re.S)
     assert shown == re.sub(r"^#.*\n", "", TEXT, flags=re.M)

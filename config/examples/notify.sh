@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs a command with a title and a text for each alert of a site that begins to stand, gets another severity or is over.
+# Runs a command with a title and a text for each alert of a site that is raised, changes its severity or is cleared.
 #
 #   notify.sh plant-7 notify-send
 #   notify.sh plant-7 sh -c 'printf "%s\n" "$2" | mail -s "$1" on-call@example.org' mail
 #   PHASEWATCH_SEVERITIES="critical high medium" notify.sh plant-7 logger -t phasewatch
 #
-# Needs bash, jq and mosquitto_sub (Debian: apt-get install jq mosquitto-clients). The broker and its user stand in
+# Needs bash, jq and mosquitto_sub (Debian: apt-get install jq mosquitto-clients). The broker and its user are in
 # ~/.config/mosquitto_sub, one option a line: `-h broker.example`, `-u viewer`, `-P secret`, `--cafile ca.pem`.
-# Have it started again when it ends, by systemd with Restart=always: the broker keeps what comes meanwhile.
+# Let systemd restart it when it ends (Restart=always): the broker keeps the messages meanwhile.
 set -euo pipefail
 
 usage="usage: notify.sh SITE COMMAND [ARGUMENT ...]"
@@ -21,10 +21,10 @@ mkdir -p "$state"
 touch "$seen"
 tail -n 5000 "$seen" >"$seen.new" && mv "$seen.new" "$seen"
 
-# By alert: its newest `rev`, and the severity that was told (-: none). A message that comes twice has a known `rev`.
-declare -A newest told
+# By alert: its newest `rev`, and the severity that was sent (-: none). A message that comes twice has a known `rev`.
+declare -A newest sent
 while read -r alert rev severity; do
-  [[ ! $rev =~ ^[0-9]+$ ]] || newest[$alert]=$rev told[$alert]=$severity
+  [[ ! $rev =~ ^[0-9]+$ ]] || newest[$alert]=$rev sent[$alert]=$severity
 done <"$seen"
 
 # What is no event of phasewatch gives no line, and no line has what the shell could take for more than text.
@@ -35,30 +35,30 @@ lines='
      "\(.subject)/\(.rule) \(.phase // "")", .summary]
   | map(tostring | gsub("[[:cntrl:]]+"; " ")) | join("\t")'
 
-tell() {
+notify() {
   for pause in 5 30 0; do
     "${command[@]}" "$1" "$2" </dev/null && return
     sleep "$pause"
   done
-  echo "notify.sh: nobody could be told: $1: $2" >&2
+  echo "notify.sh: no notification was sent: $1: $2" >&2
 }
 
 command=("$@")
 mosquitto_sub --id "phasewatch-notify-$site" --disable-clean-session --qos 1 --topic "phasewatch/$site/events/#" |
   jq --raw-input --raw-output --unbuffered "$lines" |
-  while IFS=$'\t' read -r alert rev severity stands free name text; do
+  while IFS=$'\t' read -r alert rev severity state_now free name text; do
     ((rev > ${newest[$alert]:-0})) || continue
-    before=${told[$alert]:--} now=$before
-    if [[ $stands == cleared ]]; then
+    before=${sent[$alert]:--} now=$before
+    if [[ $state_now == cleared ]]; then
       now=-
-    elif [[ $stands == active && $free == true && " $severities " == *" $severity "* ]]; then
+    elif [[ $state_now == active && $free == true && " $severities " == *" $severity "* ]]; then
       now=$severity
     fi
     if [[ $now == - && $before != - ]]; then
-      tell "CLEARED $name" "$text"
+      notify "CLEARED $name" "$text"
     elif [[ $now != "$before" ]]; then
-      tell "${severity^^} $name" "$text"
+      notify "${severity^^} $name" "$text"
     fi
-    newest[$alert]=$rev told[$alert]=$now
+    newest[$alert]=$rev sent[$alert]=$now
     echo "$alert $rev $now" >>"$seen"
   done

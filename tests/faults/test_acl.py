@@ -1,4 +1,4 @@
-"""The access list of the README, on the real broker: who may say what."""
+"""The access list of the documents, on the real broker: who may publish and read what."""
 
 import re
 import subprocess
@@ -14,15 +14,15 @@ from tests.broker import Mosquitto, mosquitto, wait_until
 
 pytestmark = pytest.mark.broker
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "broker.md"
 USERS = ("plant-7", "plant-8", "operator", "viewer")
 NOT_AUTHORISED = 0x87
 
 
 def written(name: str) -> str:
-    """Return a file that the README shows: the block whose first line names it."""
-    found = re.search(rf"```\n# {re.escape(name)}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert found, f"README shows {name}"
+    """Return a file that the page shows: the block whose first line names it."""
+    found = re.search(rf"```\n# {re.escape(name)}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found, f"the page shows {name}"
     return found[1]
 
 
