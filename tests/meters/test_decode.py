@@ -106,6 +106,20 @@ def test_an_exponent_of_eight_bits_is_the_low_byte_of_its_word(word: int, expect
     assert one("active_power_total", [2309, word], type="i16", exponent_at=11, exponent_type="i8") == expected
 
 
+@pytest.mark.parametrize(
+    ("words", "register", "expected"),
+    [
+        ([20000, 0xFFF6], {"type": "u16"}, 2e-6),
+        ([230, 0xFFFF], {"type": "u16", "scale": 10}, 230.0),
+        ([6000, 0], {"type": "u16"}, "implausible: 6000 V is outside 0 to 575 V"),
+    ],
+)
+def test_a_value_with_an_exponent_is_scaled_and_limited_as_any_other(
+    words: list[int], register: dict[str, object], expected: float | str
+) -> None:
+    assert one("voltage_l1_n", words, exponent_at=11, **register) == expected
+
+
 def test_an_exponent_of_eight_bits_has_the_same_limits() -> None:
     reason = "scale factor -128 is outside -10 to 10"
     assert one("voltage_l1_n", [2309, 0x0080], type="i16", exponent_at=11, exponent_type="i8") == reason
@@ -202,8 +216,9 @@ def test_another_float_quantity_may_be_as_small_as_it_likes() -> None:
     assert one("current_l1", words_of(1e-12, "f64"), type="f64") == 1e-12
 
 
-def test_a_negative_zero_is_zero() -> None:
-    value = one("voltage_l1_n", [0x8000, 0], type="f32")
+@pytest.mark.parametrize("exponent", [{}, {"exponent_at": 12}])
+def test_a_negative_zero_is_zero(exponent: dict[str, object]) -> None:
+    value = one("voltage_l1_n", [0x8000, 0, 0], type="f32", **exponent)
     assert isinstance(value, float)
     assert math.copysign(1.0, value) == 1.0
 
