@@ -290,6 +290,26 @@ def test_a_profile_that_cannot_be_decoded_is_refused_by_key(registers: dict[str,
         Decoder(profile(registers=registers), 230)
 
 
+@pytest.mark.parametrize(
+    ("frequency", "refused"),
+    [
+        ({"address": 0, "function_code": 3}, False),  # the profile's own code, written out
+        ({"address": 10, "function_code": 4}, False),
+        ({"address": 1, "function_code": 4}, True),
+        ({"address": 10, "function_code": 4, "exponent_at": 1}, True),
+    ],
+)
+def test_one_address_has_one_function_code(frequency: dict[str, object], refused: bool) -> None:
+    meter = profile(
+        registers={"voltage_l1_n": {"address": 0, "type": "f32"}, "frequency": {"type": "u16", **frequency}}
+    )
+    if refused:
+        with pytest.raises(ProfileError, match=r"under function code 3; leave out one of the two$"):
+            Decoder(meter, 230)
+    else:
+        Decoder(meter, 230)
+
+
 def test_a_quantity_the_meter_does_not_have_is_refused() -> None:
     with pytest.raises(ProfileError, match=r"registers\.frequency: test has no such register"):
         Decoder(profile(registers={"voltage_l1_n": {"address": 0, "type": "u16"}}), 230, ["frequency"])

@@ -92,6 +92,12 @@ def test_a_model_that_reaches_past_the_last_address_is_not_read() -> None:
     assert longer.place is None
 
 
+def test_a_chain_without_the_model_does_not_hide_another_chain() -> None:
+    first, second = device(COMMON, (END, 0)), device(COMMON, (203, 105), base=50000)
+    walk, _ = walked(lambda at: first(at) or second(at))
+    assert walk.place == Place(50069, 203, 105)
+
+
 def test_the_last_two_addresses_can_hold_a_header_and_nothing_can_behind_them() -> None:
     for length, reached in ((30, True), (31, False)):
         meter = INT.model_copy(update={"sunspec": INT.sunspec and INT.sunspec.model_copy(update={"bases": (65500,)})})
