@@ -106,6 +106,20 @@ def test_an_exponent_of_eight_bits_is_the_low_byte_of_its_word(word: int, expect
     assert one("active_power_total", [2309, word], type="i16", exponent_at=11, exponent_type="i8") == expected
 
 
+@pytest.mark.parametrize(
+    ("words", "register", "expected"),
+    [
+        ([20000, 0xFFF6], {"type": "u16"}, 2e-6),
+        ([230, 0xFFFF], {"type": "u16", "scale": 10}, 230.0),
+        ([6000, 0], {"type": "u16"}, "implausible: 6000 V is outside 0 to 575 V"),
+    ],
+)
+def test_a_value_with_an_exponent_is_scaled_and_limited_as_any_other(
+    words: list[int], register: dict[str, object], expected: float | str
+) -> None:
+    assert one("voltage_l1_n", words, exponent_at=11, **register) == expected
+
+
 def test_an_exponent_of_eight_bits_has_the_same_limits() -> None:
     reason = "scale factor -128 is outside -10 to 10"
     assert one("voltage_l1_n", [2309, 0x0080], type="i16", exponent_at=11, exponent_type="i8") == reason
@@ -202,8 +216,9 @@ def test_another_float_quantity_may_be_as_small_as_it_likes() -> None:
     assert one("current_l1", words_of(1e-12, "f64"), type="f64") == 1e-12
 
 
-def test_a_negative_zero_is_zero() -> None:
-    value = one("voltage_l1_n", [0x8000, 0], type="f32")
+@pytest.mark.parametrize("exponent", [{}, {"exponent_at": 12}])
+def test_a_negative_zero_is_zero(exponent: dict[str, object]) -> None:
+    value = one("voltage_l1_n", [0x8000, 0, 0], type="f32", **exponent)
     assert isinstance(value, float)
     assert math.copysign(1.0, value) == 1.0
 
@@ -273,6 +288,26 @@ def test_every_quantity_is_either_a_finite_value_or_missing(data: st.DataObject)
 def test_a_profile_that_cannot_be_decoded_is_refused_by_key(registers: dict[str, object], message: str) -> None:
     with pytest.raises(ProfileError, match=message):
         Decoder(profile(registers=registers), 230)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "refused"),
+    [
+        ({"address": 0, "function_code": 3}, False),  # the profile's own code, written out
+        ({"address": 10, "function_code": 4}, False),
+        ({"address": 1, "function_code": 4}, True),
+        ({"address": 10, "function_code": 4, "exponent_at": 1}, True),
+    ],
+)
+def test_one_address_has_one_function_code(frequency: dict[str, object], refused: bool) -> None:
+    meter = profile(
+        registers={"voltage_l1_n": {"address": 0, "type": "f32"}, "frequency": {"type": "u16", **frequency}}
+    )
+    if refused:
+        with pytest.raises(ProfileError, match=r"under function code 3; leave out one of the two$"):
+            Decoder(meter, 230)
+    else:
+        Decoder(meter, 230)
 
 
 def test_a_quantity_the_meter_does_not_have_is_refused() -> None:

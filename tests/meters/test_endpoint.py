@@ -23,6 +23,7 @@ from phasewatch.meters.endpoint import Endpoint, parse_url
             "rtu:///dev/ttyUSB0?baudrate=19200&parity=E&stopbits=2",
             Endpoint("rtu", device="/dev/ttyUSB0", baudrate=19200, parity="E", stopbits=2),
         ),
+        ("rtu:///X/ttyUSB0", Endpoint("rtu", device="/X/ttyUSB0")),
         ("rtu:////dev//serial/by-id/usb-a%3Fb", Endpoint("rtu", device="/dev/serial/by-id/usb-a?b")),
     ],
 )
@@ -48,6 +49,10 @@ def test_a_url_names_an_endpoint(url: str, endpoint: Endpoint) -> None:
         ("tcp://ho st", "no user, fragment or blank"),
         ("rtu://dev/ttyUSB0", "three slashes: rtu:///dev/ttyUSB0"),
         ("rtu:///", "the serial port is missing"),
+        ("rtu:///.", "the serial port is missing"),
+        ("rtu:///dev/ttyUSB0/", "the serial port is missing"),
+        ("rtu:///dev/ttyUSB0?baudrate=00009600", "must be a whole number from 300"),
+        ("udp://host:502?parity=E", "unknown setting 'parity'; udp takes none"),
         ("rtu:///dev/ttyUSB0?baud=9600", "unknown setting 'baud'; one of baudrate, parity, stopbits"),
         ("rtu:///dev/ttyUSB0?baudrate=fast", "baudrate=fast: must be a whole number from 300"),
         ("rtu:///dev/ttyUSB0?baudrate=0", "must be a whole number from 300"),
@@ -59,8 +64,9 @@ def test_a_url_names_an_endpoint(url: str, endpoint: Endpoint) -> None:
     ],
 )
 def test_a_wrong_url_is_refused_with_its_mend(url: str, mend: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(mend)):
+    with pytest.raises(ValueError, match=re.escape(mend)) as refused:
         parse_url(url)
+    assert url in str(refused.value)
 
 
 @pytest.mark.parametrize(("baudrate", "allowed"), [(299, False), (300, True), (4_000_000, True), (4_000_001, False)])

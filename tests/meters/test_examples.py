@@ -55,3 +55,8 @@ def test_the_lines_of_an_example_are_short_and_in_order() -> None:
 def test_an_example_of_no_words_says_so() -> None:
     lines = list(example_lines(seen_example(METER, {}, "silent")))
     assert lines == ['  - note: "silent"', "    words: {}", "    values: {}"]
+
+
+def test_a_value_has_nine_digits() -> None:
+    example = Example(note="x", words={}, values={"current_l1": 1.234567894e-7, "frequency": 50.0})
+    assert list(example_lines(example))[-2:] == ["      current_l1: 1.23456789e-07", "      frequency: 50"]

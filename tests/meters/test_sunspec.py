@@ -92,6 +92,26 @@ def test_a_model_that_reaches_past_the_last_address_is_not_read() -> None:
     assert longer.place is None
 
 
+def test_a_chain_without_the_model_does_not_hide_another_chain() -> None:
+    first, second = device(COMMON, (END, 0)), device(COMMON, (203, 105), base=50000)
+    walk, _ = walked(lambda at: first(at) or second(at))
+    assert walk.place == Place(50069, 203, 105)
+
+
+def test_the_last_two_addresses_can_hold_a_header_and_nothing_can_behind_them() -> None:
+    for length, reached in ((30, True), (31, False)):
+        meter = INT.model_copy(update={"sunspec": INT.sunspec and INT.sunspec.model_copy(update={"bases": (65500,)})})
+        _, asked = walked(device((1, length), base=65500), meter)
+        assert (65534 in asked) is reached
+        assert max(asked) <= 65534
+
+
+@pytest.mark.parametrize(("before", "found"), [(MOST_HEADERS - 1, True), (MOST_HEADERS, False)])
+def test_a_chain_is_walked_to_its_last_allowed_header(before: int, found: bool) -> None:
+    walk, _ = walked(device(*[(1, 0)] * before, (203, 105)))
+    assert (walk.place is not None) is found
+
+
 def test_a_walk_that_is_over_stays_over() -> None:
     walk, _ = walked(device((END, 0)))
     assert walk.after((1, 65)) is walk
