@@ -1,5 +1,5 @@
 from phasewatch.alerts.alert import Alert, Key
-from phasewatch.alerts.lifecycle import Life, State
+from phasewatch.alerts.lifecycle import Life, State, Timer
 from phasewatch.alerts.suppression import explains
 from phasewatch.electrical.causes import EXPLANATIONS
 from phasewatch.rules.catalogue import BY_VERDICT, HOLDS, METER_RULES, POINT_RULES, ROOT
@@ -38,8 +38,8 @@ def test_an_open_neutral_leaves_the_unbalance_of_the_lines_to_speak() -> None:
 
 
 def test_a_root_that_is_about_to_clear_does_not_hold_a_new_cause() -> None:
-    root = Alert(Key("main", "wiring"), life=Life(State.ACTIVE))
+    root = Alert(Key("main", "wiring"), timer=Timer(Life(State.ACTIVE)))
     assert {"phase_loss", "voltage_deviation"} <= explains(root)
-    root.life = Life(State.CLEARING)
+    root.timer = Timer(Life(State.CLEARING))
     assert "voltage_deviation" in explains(root)
     assert not explains(root) & BY_VERDICT

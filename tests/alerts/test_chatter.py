@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.alerts.alert import Key
+from phasewatch.alerts.alert import Decision, Key
 from phasewatch.alerts.lifecycle import QUIET_S, RAISES, Delays, Life, State, begun, held
 from phasewatch.rules.rule import UNKNOWN, Truth
 from tests.alerts.test_desk import CLEAR, ROOT, Watched, breach
@@ -136,7 +136,7 @@ def test_nobody_is_told_of_a_lasting_return_that_nobody_acknowledged() -> None:
 def test_silence_does_not_make_a_return_last() -> None:
     watched = chattering()
     watched.judge(CLEAR, breach())
-    watched.desk.alert(ROOT).acknowledged = True
+    watched.desk.alert(ROOT).acknowledgement = Decision()
     watched.judge(*[breach()] * 30, *[UNKNOWN] * 50)
     assert "verdict_changed" not in watched.judge(*[breach()] * 25)
     assert watched.judge(*[breach()] * 10) == ["verdict_changed"]
@@ -158,7 +158,7 @@ def test_a_chattering_cause_whose_condition_is_gone_explains_nothing() -> None:
     story = Story().poll(10, incomer=HEALTHY)
     for _ in range(RAISES):
         story.poll(2, incomer=dead).poll(4, incomer=HEALTHY)
-    assert story.watch.desk.alert(Key("main", "interruption")).chattering
+    assert story.watch.desk.alert(Key("main", "interruption")).timer.chattering
     story.poll(5, incomer=HEALTHY)
     del story.events[:]
     story.poll(3, incomer=LOW)

@@ -24,7 +24,7 @@ def again(watched: Watched, down_s: float = 5.0) -> Watched:
     kept = watched.records()
     scene = watched.scene()
     for alert in watched.desk.busy():
-        if alert.timer_s is not None:
+        if alert.timer.run_s is not None:
             kept[str(alert.key)] = json.loads(json.dumps(record(alert, scene.at, scene.monotonic_s)))
     return Watched(AlertEngine(ORIGIN, kept), now_s=watched.now_s + down_s, booted_s=-7777.0)
 
@@ -127,7 +127,7 @@ def test_a_record_without_timers_can_still_be_read() -> None:
     (kept,) = watched.records().values()
     old = {name: kept[name] for name in kept if name not in ("at", "life", "chatter", "latched", "raised_s")}
     alert = restored(ROOT, old)
-    assert (alert.life.state, alert.resume) == (State.ACTIVE, None)
+    assert (alert.life.state, alert.restart.resume) == (State.ACTIVE, None)
 
 
 # Sites
@@ -249,3 +249,30 @@ def test_at_the_end_every_timer_is_written() -> None:
     story = Story().poll(5, incomer=HEALTHY).poll(3, incomer=LOW)
     assert running(story) == []
     assert "main/voltage_deviation/l1" in running(story, every=True)
+
+
+# The journal of an older version
+
+RECORD = """{"at": "2026-03-01T12:00:06+00:00", "standing": true,
+"life": {"state": "clearing", "held_s": 4.5, "polls": 2}, "chatter": {"state": "active", "held_s": 0.0, "polls": 0},
+"back": {"state": "pending", "held_s": 30.0, "polls": 31}, "latched": true, "raised_s": [5.0, 3.0, 1.0], "count": 3,
+"rev": 7, "since": "2026-03-01T12:00:05+00:00", "severity": "high", "worst": 10.0, "stale": false,
+"suppressed_by": "plant-7-ab12-main-wiring-1", "acknowledged": true,
+"acknowledged_until": "2026-03-01T13:00:00+00:00", "shelved_until": "2026-03-01T14:00:00+00:00", "first_out": true,
+"verdict": {"code": "phase_lost", "phase": "L2"}, "diagnosed": ["phase_lost", "L2"],
+"summary": "acknowledged L2 lost", "fault": "L2 lost"}"""
+
+
+def test_a_record_of_the_released_version_is_restored_whole() -> None:
+    kept = json.loads(RECORD)
+    alert = restored(ROOT, kept)
+    scene = Watched(now_s=99.0).scene()
+    assert json.loads(json.dumps(record(alert, scene.at, scene.monotonic_s))) == kept
+
+
+def test_a_record_of_the_released_version_is_judged_on() -> None:
+    watched = Watched(AlertEngine(ORIGIN, {str(ROOT): json.loads(RECORD)}), now_s=10.0)
+    assert watched.judge(breach("critical")) == ["unsuppressed", "severity_changed"]
+    payload = watched.events[-1].payload
+    assert (payload["count"], payload["rev"], payload["acknowledged"], payload["chattering"]) == (3, 9, True, True)
+    assert payload["shelved_until"] == "2026-03-01T14:00:00.000Z"

@@ -149,7 +149,7 @@ class BusMonitor:
         detail = "" if alert.condition is None else alert.condition.said()
         if self.silent:
             return str(self._messages["bus_silent"]).format(bus=self.name, detail=detail)
-        if transition == "verdict_changed" and alert.diagnosed == _BUS_SILENT:
+        if transition == "verdict_changed" and alert.verdicts.diagnosed == _BUS_SILENT:
             return str(self._messages["bus_answers"]).format(bus=self.name, detail=detail)
         return rule_text(alert, self._messages)
 

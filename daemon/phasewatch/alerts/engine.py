@@ -1,27 +1,24 @@
-"""The desk keeps every alert, judges conditions as they come in, and says what changed.
+"""The engine keeps every alert of a site, judges conditions as they come in, and returns what changed.
 
-What an alert that stands has come to: how bad it was at worst, and which verdict stands behind it now.
+It is the one place where the parts of an alert are replaced, but for what an operator decides and what is no longer
+configured. One condition passes `judge`, then `_hold` while the alert of its cause explains it or `_free` otherwise,
+then `_step`, which raises, clears or escalates; each change is an event of `publish`.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from phasewatch.alerts import lifecycle
-from phasewatch.alerts.alert import Alert, Key
+from phasewatch.alerts.alert import Alert, Escalation, Kept, Key, Restart, Suppression, Wait
 from phasewatch.alerts.event import EXPLAINED, Event, Origin, Scene, Transition, event, occurrence
-from phasewatch.alerts.lifecycle import Delays, Life, State, step
-from phasewatch.alerts.snapshot import numbers, restored, resume
-from phasewatch.alerts.suppression import Holder, still_suppressed, wait
-from phasewatch.electrical.severity import Severity
+from phasewatch.alerts.lifecycle import Delays, Timer
+from phasewatch.alerts.snapshot import numbers, record, restored, resumed, worth_keeping
+from phasewatch.alerts.suppression import Holder
 from phasewatch.rules.catalogue import BY_VERDICT, ROOT
 from phasewatch.rules.meter_offline import MeterOffline
 from phasewatch.rules.rule import Condition, Truth
-
-_RANK: Final[dict[Severity, int]] = {"low": 0, "medium": 1, "high": 2, "critical": 3}
-
-AGAIN_S: Final = 60.0
-"""A verdict that an alert has had before is told again only when it has held for this long: it may hover."""
 
 
 def worse(alert: Alert, condition: Condition) -> float | None:
@@ -30,32 +27,6 @@ def worse(alert: Alert, condition: Condition) -> float | None:
     if value is None or limit is None or worst is None:
         return worst
     return max(worst, value, key=lambda v: abs(v - limit)) if condition.breached else worst
-
-
-def escalates(alert: Alert, delays: Delays) -> bool:
-    """Raise the severity once it was worse for as many polls as a raise takes; it never falls while standing."""
-    condition = alert.condition
-    if condition is None or _RANK[condition.severity] <= _RANK[alert.severity]:
-        alert.worse_polls = 0
-        return False
-    alert.worse_polls += 1
-    if alert.worse_polls < delays.on_polls:
-        return False
-    alert.severity, alert.worse_polls = condition.severity, 0
-    return True
-
-
-def diagnosed_anew(alert: Alert, delays: Delays, scene: Scene) -> bool:
-    """Return whether another verdict of the same alert has held for as long as a raise takes."""
-    found = diagnosed(alert, scene)
-    if not found or found == alert.diagnosed:
-        alert.other = ()
-        return False
-    if found != alert.other:
-        alert.other, alert.other_since_s, alert.other_polls = found, scene.monotonic_s, 0
-    alert.other_polls += 1
-    needs_s = max(AGAIN_S, delays.on_s) if found in alert.diagnosed_before else delays.on_s
-    return alert.other_polls >= delays.on_polls and scene.monotonic_s - alert.other_since_s >= needs_s
 
 
 def diagnosed(alert: Alert, scene: Scene) -> tuple[str, ...]:
@@ -67,12 +38,11 @@ def diagnosed(alert: Alert, scene: Scene) -> tuple[str, ...]:
         return ()
     if alert.key.rule == "neutral_displacement" or not phases:
         # Where N moves to follows the load, and a direction that is lost in the noise is no news.
-        phases = alert.diagnosed[1:] if alert.diagnosed[:1] == code else ()
+        phases = alert.verdicts.diagnosed[1:] if alert.verdicts.diagnosed[:1] == code else ()
     return (*code, *phases)
 
 
 _NO_BREACH = Truth.CLEAR
-_NO_DELAYS: Final = Delays(0.0, 0.0)
 MOST_RAISES: Final = 10_000
 
 
@@ -140,9 +110,7 @@ class AlertEngine:
 
     def busy(self) -> list[Alert]:
         """Return the alerts that stand, are shelved, have a timer that runs, or one that only the journal still has."""
-        rest = [
-            key for key, a in self._busy.items() if a.at_rest and a.shelved_until is None and a.kept_timer_s is None
-        ]
+        rest = [key for key, a in self._busy.items() if a.at_rest and a.shelving is None and a.kept.timer_s is None]
         for key in rest:
             del self._busy[key]
         return list(self._busy.values())
@@ -173,22 +141,31 @@ class AlertEngine:
         self, alert: Alert, condition: Condition, truth: Truth, delays: Delays, scene: Scene, held_by: Holder | None
     ) -> Iterator[Event]:
         self._busy[alert.key] = alert
-        if alert.resume is not None:
-            resume(alert, scene.at, scene.monotonic_s)
-        if held_by is not None:
-            wait(alert, condition, delays, held_by.alert, scene.monotonic_s)
-        else:
-            alert.waits_since_s, alert.waits_polls = None, 0
+        if alert.restart.resume is not None:
+            alert.timer = resumed(alert.timer, alert.restart.resume, scene.at, scene.monotonic_s)
+            alert.restart = replace(alert.restart, resume=None)
+            alert.kept = alert.kept._replace(at_s=scene.monotonic_s)
+        alert.wait = _waiting(alert, condition, delays, scene, held_by)
         if held_by is not None and not held_by.outlasted(alert, scene.monotonic_s):
             yield from self._hold(alert, truth, held_by.alert, scene)
         else:
             yield from self._free(alert, condition, truth, delays, scene)
         alert.at_rest = alert.settled
 
+    def _hold(self, alert: Alert, truth: Truth, held_by: Alert, scene: Scene) -> Iterator[Event]:
+        """Take a condition that another alert explains: nothing runs, and a raised alert is suppressed."""
+        alert.timer = alert.timer.paused(truth, scene.monotonic_s)
+        cause = occurrence(held_by, self.origin)
+        new = alert.standing and held_by.life.standing and alert.suppression.by != cause
+        alert.suppression = alert.suppression.held(cause if new else None)
+        if new:
+            yield self.publish(alert, "suppressed", scene)
+
     def _free(self, alert: Alert, condition: Condition, truth: Truth, delays: Delays, scene: Scene) -> Iterator[Event]:
-        if alert.waiting is not None:
-            alert.condition, alert.waiting = alert.waiting, None
-            yield from self._live(alert, Truth.BREACH, delays, scene)
+        """Take a condition that nothing explains, after the breach that waited for its cause."""
+        if alert.wait.breach is not None:
+            alert.condition, alert.wait = alert.wait.breach, replace(alert.wait, breach=None)
+            yield from self._step(alert, Truth.BREACH, delays, scene)
             truth = condition.truth(alert.life.standing)
         if truth is Truth.UNKNOWN:
             yield from self._doubt(alert, delays, scene)
@@ -196,109 +173,91 @@ class AlertEngine:
             alert.condition = condition
             alert.worst = worse(alert, condition)
             yield from self._release(alert, truth, scene)
-        yield from self._live(alert, truth, delays, scene)
+        yield from self._step(alert, truth, delays, scene)
 
     def silence(self, alerts: Iterable[Alert], scene: Scene, cause: Alert | None = None) -> Iterator[Event]:
-        """Mark standing alerts as unknown until data is back; `cause`: the alert that explains why there is none."""
-        explanation = occurrence(cause, self.origin) if cause is not None else None
+        """Mark raised alerts as unknown until data is back; `cause`: the alert that explains why there is none."""
         for alert in alerts:
-            explained = explanation is not None and alert.suppressed_by is None
-            if explained:
-                alert.suppressed_by = explanation
+            before = alert.suppression
+            if cause is not None:
+                alert.suppression = before.silenced(occurrence(cause, self.origin))
             if not alert.stale:
                 alert.stale = True
-                yield self.tell(alert, "stale", scene)
-            elif explained:
-                yield self.tell(alert, "suppressed", scene)
+                yield self.publish(alert, "stale", scene)
+            elif alert.suppression is not before:
+                yield self.publish(alert, "suppressed", scene)
 
     def _doubt(self, alert: Alert, delays: Delays, scene: Scene) -> Iterator[Event]:
-        """Make a standing alert unknown once its condition could not be judged for long enough."""
+        """Make a raised alert unknown once its condition could not be judged for long enough."""
         if alert.unknown_since_s is None:
             alert.unknown_since_s = scene.monotonic_s
         if alert.standing and not alert.stale and scene.monotonic_s - alert.unknown_since_s > delays.stale_s:
             alert.stale = True
-            yield self.tell(alert, "stale", scene)
-
-    def _hold(self, alert: Alert, truth: Truth, held_by: Alert, scene: Scene) -> Iterator[Event]:
-        waits = Truth.CLEAR if truth is Truth.CLEAR and alert.life.state is State.PENDING else Truth.UNKNOWN
-        alert.life = step(alert.life, waits, scene.monotonic_s, _NO_DELAYS)
-        if alert.chatter is not None:
-            alert.chatter = step(alert.chatter, Truth.UNKNOWN, scene.monotonic_s, _NO_DELAYS)
-        if alert.back is not None:
-            alert.back = step(alert.back, Truth.UNKNOWN, scene.monotonic_s, _NO_DELAYS)
-        cause = occurrence(held_by, self.origin)
-        alert.free_since_s = None
-        if alert.standing and held_by.life.standing and alert.suppressed_by != cause:
-            alert.suppressed_by = cause
-            alert.suppressions += 1
-            yield self.tell(alert, "suppressed", scene)
+            yield self.publish(alert, "stale", scene)
 
     def _release(self, alert: Alert, truth: Truth, scene: Scene) -> Iterator[Event]:
+        """Take that the condition can be judged and that nothing explains it."""
         alert.unknown_since_s = None
-        if alert.suppressed_by is not None and not alert.stale and still_suppressed(alert, scene.monotonic_s):
-            return
-        suppressed, alert.suppressed_by = alert.suppressed_by, None
-        if alert.stale:
-            alert.stale = False
-            yield self.tell(alert, "fresh", scene)
-        elif suppressed is not None and truth is Truth.BREACH:
-            yield self.tell(alert, "unsuppressed", scene)
+        before, stale = alert.suppression, alert.stale
+        alert.suppression = before.fresh() if stale else before.free(scene.monotonic_s)
+        alert.stale = False
+        if stale:
+            yield self.publish(alert, "fresh", scene)
+        elif before.by is not None and alert.suppression.by is None and truth is Truth.BREACH:
+            yield self.publish(alert, "unsuppressed", scene)
 
-    def _live(self, alert: Alert, truth: Truth, delays: Delays, scene: Scene) -> Iterator[Event]:
-        stood, there = alert.standing, alert.life.standing
-        alert.life = step(alert.life, truth, scene.monotonic_s, delays)
-        if alert.chatter is not None:
-            alert.chatter = lifecycle.held(alert.chatter, truth, scene.monotonic_s, delays)
-        if alert.back is not None:
-            alert.back = lifecycle.lasting(alert.back, truth, scene.monotonic_s, delays)
-        alert.latched &= delays.latch
-        if alert.life.standing and not there:
-            yield from self._begin(alert, stood, scene)
-        elif there and not alert.life.standing:
+    def _step(self, alert: Alert, truth: Truth, delays: Delays, scene: Scene) -> Iterator[Event]:
+        """Let the timer take one sample, and publish what that raises, changes or clears."""
+        before = alert.timer
+        alert.timer = before.step(truth, scene.monotonic_s, delays)
+        came, there = before.life.standing, alert.life.standing
+        if there and not came:
+            yield from self._begin(alert, before, scene)
+        elif came and not there:
             yield from self._end(alert, delays, scene)
-        elif there and truth is Truth.BREACH:
+        elif came and truth is Truth.BREACH:
             yield from self._go_on(alert, delays, scene)
-        if alert.unseen or alert.gone_unseen:
-            _look_after_restart(alert, truth)
-        if stood and not alert.standing:
+        alert.restart = alert.restart.step(truth)
+        if before.standing and not alert.standing:
             yield self.clear(alert, scene)
 
-    def _begin(self, alert: Alert, stood: bool, scene: Scene) -> Iterator[Event]:
-        """Raise an alert; one that still stood because it is latched or chatters has its condition back."""
-        alert.raises.append(scene.monotonic_s)
-        told, alert.latched = alert.chatter is None, False
-        alert.back = None if told else lifecycle.back(scene.monotonic_s)
-        alert.chatter = alert.chatter or lifecycle.begun(alert.raises)
-        if not stood:
+    def _begin(self, alert: Alert, before: Timer, scene: Scene) -> Iterator[Event]:
+        """Raise an alert; of one that was still raised, latched or chattering, the condition has returned."""
+        chattered = alert.timer.chattering
+        alert.timer = alert.timer.raised(scene.monotonic_s)
+        if not before.standing:
             yield self._raise(alert, scene)
-        elif told:
-            yield self.tell(alert, "verdict_changed", scene)
+        elif not chattered:
+            yield self.publish(alert, "verdict_changed", scene)
 
     def _end(self, alert: Alert, delays: Delays, scene: Scene) -> Iterator[Event]:
-        """Take that the condition is gone; a latched alert that nobody has acknowledged stays."""
-        alert.latched, alert.back = delays.latch and not alert.acknowledged, None
-        if alert.latched and alert.chatter is None:
-            yield self.tell(alert, "verdict_changed", scene)
+        """Take that the condition is gone; a latched alert that is not acknowledged stays raised."""
+        alert.timer = alert.timer.gone(latched=delays.latch and not alert.acknowledged)
+        if alert.timer.latched and not alert.timer.chattering:
+            yield self.publish(alert, "verdict_changed", scene)
 
     def _go_on(self, alert: Alert, delays: Delays, scene: Scene) -> Iterator[Event]:
-        if alert.back is not None and alert.back.standing:
-            alert.back = None
+        """Take that the condition lasts: a return ends the acknowledgement, severity and verdict may change."""
+        if alert.timer.back is not None and alert.timer.back.standing:
+            alert.timer = replace(alert.timer, back=None)
             if alert.acknowledged:
-                alert.end_acknowledgement()
-                yield self.tell(alert, "verdict_changed", scene, reason=scene.reason("back"))
-        if escalates(alert, delays):
-            yield self.tell(alert, "severity_changed", scene)
-        if diagnosed_anew(alert, delays, scene):
-            yield self.tell(alert, "verdict_changed", scene)
+                alert.acknowledgement = None
+                yield self.publish(alert, "verdict_changed", scene, reason=scene.reason("back"))
+        severity = alert.severity
+        if alert.condition is not None:
+            alert.escalation = alert.escalation.step(alert.condition.severity, delays.on_polls)
+        if alert.severity != severity:
+            yield self.publish(alert, "severity_changed", scene)
+        alert.verdicts = alert.verdicts.step(diagnosed(alert, scene), scene.monotonic_s)
+        if alert.verdicts.due(delays, scene.monotonic_s):
+            yield self.publish(alert, "verdict_changed", scene)
 
     def _raise(self, alert: Alert, scene: Scene) -> Event:
-        alert.first_out = alert.shelved_until is None and not self.standing_besides(alert)
-        alert.since = scene.at
-        alert.acknowledged = False
-        alert.worse_polls = 0
-        alert.severity = alert.condition.severity if alert.condition else alert.severity
+        alert.first_out = alert.shelving is None and not self.standing_besides(alert)
+        alert.acknowledgement = None
+        alert.escalation = Escalation(alert.condition.severity if alert.condition else alert.severity)
         alert.worst = alert.condition.value if alert.condition else None
-        if alert.shelved_until is None:
+        if alert.shelving is None:
             self.news.append(Raise(scene.monotonic_s, alert.key))
         return self.open(alert, scene)
 
@@ -306,51 +265,72 @@ class AlertEngine:
         """Begin an occurrence."""
         alert.count += 1
         alert.since = scene.at
-        return self.tell(alert, "raised", scene, by, reason)
+        return self.publish(alert, "raised", scene, by=by, reason=reason)
 
     def standing_besides(self, alert: Alert) -> bool:
         """Return whether another alert of the same subject, and not a shelved one, has its condition there already."""
         others = self._by_subject[alert.key.subject]
-        return any(other is not alert and other.shelved_until is None and other.life.standing for other in others)
+        return any(other is not alert and other.shelving is None and other.life.standing for other in others)
 
     def clear(self, alert: Alert, scene: Scene, by: str | None = None, reason: str | None = None) -> Event:
         """End an occurrence."""
-        if alert.gone_unseen and reason is None:
+        if alert.restart.gone_unseen and reason is None:
             reason = scene.reason("cleared_while_down")
-        told = self.tell(alert, "cleared", scene, by, reason)
-        alert.life, alert.chatter, alert.back, alert.latched = Life(), None, None, False
-        alert.diagnosed, alert.other = (), ()
-        alert.diagnosed_before.clear()
-        alert.end_acknowledgement()
-        alert.stale = alert.unseen = alert.gone_unseen = False
-        alert.suppressed_by = alert.since = alert.free_since_s = None
-        alert.suppressions = 0
+        cleared = self.publish(alert, "cleared", scene, by=by, reason=reason)
+        alert.timer = alert.timer.cleared()
+        alert.verdicts = alert.verdicts.cleared()
+        alert.acknowledgement, alert.suppression = None, Suppression()
+        alert.restart = Restart(alert.restart.resume)
+        alert.stale, alert.since = False, None
         alert.at_rest = alert.settled
-        return told
+        return cleared
 
-    def tell(
-        self, alert: Alert, transition: Transition, scene: Scene, by: str | None = None, reason: str | None = None
+    def retire(self, alert: Alert, scene: Scene) -> Event:
+        """End an occurrence whose rule is no longer configured."""
+        alert.timer, alert.retired = alert.timer.cleared(), True
+        return self.clear(alert, scene, reason=scene.reason("not_configured"))
+
+    def running(self, at: datetime, monotonic_s: float, *, every: bool) -> dict[str, dict[str, Any]]:
+        """Return the records, by path, of alerts whose timers the journal should have, and take them as kept.
+
+        `every`: also those that are not worth a write as yet.
+        """
+        found = {}
+        for alert in self.busy():
+            if worth_keeping(alert, monotonic_s) or (every and alert.timer.run_s != alert.kept.timer_s):
+                found[str(alert.key)] = record(alert, at, monotonic_s)
+                alert.kept = Kept(alert.timer.run_s, monotonic_s)
+        return found
+
+    def publish(
+        self,
+        alert: Alert,
+        transition: Transition,
+        scene: Scene,
+        *,
+        by: str | None = None,
+        reason: str | None = None,
     ) -> Event:
         """Return the event of a transition that has just been made."""
         alert.rev += 1
         self._busy[alert.key] = alert
-        alert.kept_s, alert.kept_timer_s = scene.monotonic_s, alert.timer_s
-        telling = scene.tell(alert, transition)
-        alert.say(telling.summary, explained=transition in EXPLAINED, over=transition == "cleared")
-        if transition in EXPLAINED:
-            alert.verdict = telling.verdict
-            alert.diagnosed, alert.other = diagnosed(alert, scene), ()
-            alert.diagnosed_before.add(alert.diagnosed)
+        alert.kept = Kept(alert.timer.run_s, scene.monotonic_s)
+        text = scene.tell(alert, transition)
+        explained = transition in EXPLAINED
+        active = alert.standing and transition != "cleared"
+        alert.wording = alert.wording.step(text.summary, explained=explained, active=active)
+        if explained:
+            alert.verdicts = alert.verdicts.published(text.verdict, diagnosed(alert, scene))
         return event(alert, transition, scene, self.origin, by=by, reason=reason)
+
+
+def _waiting(alert: Alert, condition: Condition, delays: Delays, scene: Scene, held_by: Holder | None) -> Wait:
+    """Keep a breach that one poll is enough for until its cause is raised or goes: it may be over by then."""
+    if held_by is None:
+        return alert.wait.free()
+    at_once = not alert.life.standing and delays.on_s == 0.0 and delays.on_polls == 1
+    return alert.wait.step(condition, scene.monotonic_s, raised=held_by.alert.life.standing, at_once=at_once)
 
 
 def _still_unknown(alert: Alert, truth: Truth) -> bool:
     return truth is Truth.UNKNOWN and alert.life.frozen and alert.unknown_since_s is not None
-
-
-def _look_after_restart(alert: Alert, truth: Truth) -> None:
-    """Note whether the condition has been clear ever since the restart."""
-    if truth is Truth.BREACH:
-        alert.unseen = alert.gone_unseen = False
-    elif truth is Truth.CLEAR and alert.unseen:
-        alert.unseen, alert.gone_unseen = False, True

@@ -93,7 +93,7 @@ def event(
 ) -> Event:
     """Return the event of a transition that has just been made."""
     condition = alert.condition
-    phase = phase_name(alert.key.phase) if alert.key.phase else (alert.verdict or {}).get("phase")
+    phase = phase_name(alert.key.phase) if alert.key.phase else (alert.verdicts.verdict or {}).get("phase")
     payload: dict[str, Any] = {
         "schema": SCHEMA,
         "alert_id": occurrence(alert, origin),
@@ -114,15 +114,15 @@ def event(
         "by": by,
         "reason": reason,
         "count": alert.count,
-        "chattering": alert.chattering,
+        "chattering": alert.timer.chattering,
         "first_out": alert.first_out,
         "value": rounded(condition.value if condition else None),
         "unit": condition.unit if condition else None,
         "limit": rounded(condition.limit if condition else None),
         "clear_limit": rounded(condition.clear_limit if condition else None),
         "source": condition.source if condition else None,
-        "verdict": alert.verdict,
-        "summary": alert.summary,
+        "verdict": alert.verdicts.verdict,
+        "summary": alert.wording.summary,
         "readings": {name: rounded(value) for name, value in scene.readings.items()},
         "blind": {"interval_s": scene.interval_s, "window_s": scene.window_s},
         "stale_after_s": origin.stale_after_s,

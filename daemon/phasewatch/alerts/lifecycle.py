@@ -1,4 +1,4 @@
-"""The life of an alert: four states, one table, timers that count valid time only.
+"""The life of an alert: four states, one table, timers that count valid time only; and the throttle of chattering.
 
     clear -> pending -> active -> clearing -> clear
 
@@ -11,26 +11,21 @@ given, and the empty bucket is clear. What is faulty in two polls of three gains
 arcing neutral: 3 polls are due after 5); what is good at least as often as not never does, and a single blip is gone
 with the next sample.
 
-Source: ISA-18.2 / IEC 62682 (states, on-delay, off-delay, deadband).
+Raised three times within a minute, an alert chatters. From then on it stays raised, whatever its condition does, until
+the condition has been clear for ten minutes of valid time, or for twice its off-delay if that is longer. Meanwhile it
+is active, grows more severe and changes its verdict as any other; it explains others only while its condition is
+there. An acknowledgement of the chattering is no acknowledgement of a fault that then lasts: it ends when the condition
+returns and lasts for a minute of valid time.
 
-The throttle of an alert that comes and goes too fast to act on.
-
-Raised three times within a minute, an alert is chattering. From then on it stands, whatever its condition does, until
-the condition has been clear for ten minutes of valid time, or for twice its off-delay if that is longer. Nothing is
-lost meanwhile: the alert is active, it grows worse and changes its verdict as any other, and it explains others only
-while its condition is there.
-
-Who acknowledged the coming and going has not taken note of a fault that then stays: an acknowledgement ends, once a
-return, when the condition comes back after it had been clear and lasts for a minute of valid time.
-
-Source: ISA-18.2 / IEC 62682 (chattering alarm: three or more in a minute); the quiet time is a design choice.
+Source: ISA-18.2 / IEC 62682 (states, on-delay, off-delay, deadband, latching; chattering alarm: three or more in a
+minute). The quiet time is a design choice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf
-from typing import Final
+from typing import Any, Final, Self
 
 from phasewatch.rules.rule import Truth
 
@@ -106,6 +101,22 @@ class Life:
         """Whether the alert has been raised and not cleared."""
         return self.state in _STANDING
 
+    def resumed(self, at_s: float, *, known: bool) -> "Life":
+        """Return it after a restart: a half-run timer is void unless the length of the outage is known."""
+        if not self.timed:
+            return self
+        # Frozen: the time up to the first valid sample does not count.
+        return replace(self, valid_at_s=at_s, frozen=True) if known else Life(VOID[self.state])
+
+    def record(self) -> dict[str, Any]:
+        """Return what the journal keeps."""
+        return {"state": self.state.value, "held_s": round(self.held_s, 3), "polls": self.polls}
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any]) -> Self:
+        """Return it from its record."""
+        return cls(State(kept["state"]), float(kept["held_s"]), int(kept["polls"]))
+
 
 def step(life: Life, truth: Truth, at_s: float, delays: Delays) -> Life:
     """Return the life after one sample at a monotonic time."""
@@ -177,3 +188,94 @@ def back(at_s: float) -> Life:
 def lasting(life: Life, truth: Truth, at_s: float, delays: Delays) -> Life:
     """Return how long a condition has been back after one sample; standing once it lasts."""
     return step(life, truth, at_s, replace(delays, on_s=WINDOW_S, on_polls=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """All that runs for one alert: the life of its condition, chattering, a return meanwhile, and the latch."""
+
+    life: Life = Life()
+    """Of the condition."""
+    chatter: Life | None = None
+    """While the alert chatters: the life of its condition with a far longer off-delay."""
+    back: Life | None = None
+    """While it chatters and its condition has returned: how long that lasts; None also once it has lasted."""
+    latched: bool = False
+    """The condition is gone, the acknowledgement is awaited."""
+    raises_s: tuple[float, ...] = ()
+    """Monotonic times of the last raises."""
+
+    @property
+    def standing(self) -> bool:
+        """Whether the alert has been raised and not cleared; its condition may be gone."""
+        return self.life.standing or self.latched or self.chatter is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether a clear condition can change nothing."""
+        return self.life.state is State.CLEAR and self.chatter is None and not self.latched
+
+    @property
+    def chattering(self) -> bool:
+        """Whether the alert comes and goes too fast to act on."""
+        return self.chatter is not None
+
+    @property
+    def run_s(self) -> float | None:
+        """How far a timer has run; None while none runs."""
+        lives = (self.life, self.chatter, self.back)
+        return max((life.held_s for life in lives if life is not None and life.timed), default=None)
+
+    def step(self, truth: Truth, at_s: float, delays: Delays) -> "Timer":
+        """Return it after one sample at a monotonic time."""
+        life = step(self.life, truth, at_s, delays)
+        chatter = None if self.chatter is None else held(self.chatter, truth, at_s, delays)
+        returned = None if self.back is None else lasting(self.back, truth, at_s, delays)
+        return Timer(life, chatter, returned, self.latched and delays.latch, self.raises_s)
+
+    def paused(self, truth: Truth, at_s: float) -> "Timer":
+        """Return it after a sample while a cause holds the alert: nothing runs, and a pending life may leak."""
+        leaks = truth is Truth.CLEAR and self.life.state is State.PENDING
+        life = step(self.life, Truth.CLEAR if leaks else Truth.UNKNOWN, at_s, _AT_ONCE)
+        chatter, returned = (
+            None if one is None else step(one, Truth.UNKNOWN, at_s, _AT_ONCE) for one in (self.chatter, self.back)
+        )
+        return replace(self, life=life, chatter=chatter, back=returned)
+
+    def raised(self, at_s: float) -> "Timer":
+        """Return it once the condition has come in: a third raise within a minute begins chattering."""
+        raises_s = (*self.raises_s, at_s)[-RAISES:]
+        returned = None if self.chatter is None else back(at_s)
+        return Timer(self.life, self.chatter or begun(raises_s), returned, latched=False, raises_s=raises_s)
+
+    def gone(self, *, latched: bool) -> "Timer":
+        """Return it once the condition has gone."""
+        return replace(self, back=None, latched=latched)
+
+    def cleared(self) -> "Timer":
+        """Return it after the occurrence."""
+        return Timer(raises_s=self.raises_s)
+
+    def resumed(self, at_s: float, *, known: bool) -> "Timer":
+        """Return it after a restart; `known`: the length of the outage is."""
+        life, chatter, returned = (
+            None if one is None else one.resumed(at_s, known=known) for one in (self.life, self.chatter, self.back)
+        )
+        return replace(self, life=life or Life(), chatter=chatter, back=returned)
+
+    def record(self) -> dict[str, Any]:
+        """Return what the journal keeps; the raises are in `Resume`."""
+        chatter, returned = (None if one is None else one.record() for one in (self.chatter, self.back))
+        return {"life": self.life.record(), "chatter": chatter, "back": returned, "latched": self.latched}
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any]) -> Self:
+        """Return it from its record; one of an old version has only whether the alert was raised."""
+        life = Life(State.ACTIVE if kept["standing"] else State.CLEAR)
+        chatter, returned = (Life.restored(kept[one]) if kept.get(one) else None for one in ("chatter", "back"))
+        if kept.get("life"):
+            life = Life.restored(kept["life"])
+        return cls(life, chatter, returned, kept.get("latched", False))
+
+
+_AT_ONCE: Final = Delays(0.0, 0.0)

@@ -14,16 +14,15 @@ What an operator asks for, read from an untrusted body; and what he is told.
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from phasewatch.alerts.alert import Alert, Key
+from phasewatch.alerts.alert import Alert, Decision, Escalation, Key
 from phasewatch.alerts.daemon_monitor import DAEMON, TEST
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Scene, occurrence, stamp
-from phasewatch.alerts.lifecycle import Life, State
-from phasewatch.alerts.snapshot import set_ends
+from phasewatch.alerts.lifecycle import Life, State, Timer
 from phasewatch.rules.rule import Condition
 
 Verb = Literal["acknowledge", "shelve", "unshelve", "resync", "test"]
@@ -218,16 +217,18 @@ def operate(desk: AlertEngine, command: Command, scene_of: SceneOf) -> tuple[Ans
 def end_what_is_over(desk: AlertEngine, scene_of: SceneOf, at: datetime, monotonic_s: float) -> Iterator[Event]:
     """End shelvings and acknowledgements whose time is over."""
     for alert in desk.busy():
-        if alert.shelved_until is None and alert.acknowledged_until is None:
-            continue
-        set_ends(alert, at, monotonic_s)
-        if alert.shelved_until_s is not None and monotonic_s >= alert.shelved_until_s:
-            scene = scene_of(alert)
-            yield _unshelve(desk, alert, scene, PHASEWATCH, scene.reason("shelving_over"))
-        if alert.acknowledged_until_s is not None and monotonic_s >= alert.acknowledged_until_s:
-            alert.end_acknowledgement()
-            scene = scene_of(alert)
-            yield desk.tell(alert, "acknowledged", scene, PHASEWATCH, scene.reason("acknowledgement_over"))
+        if alert.shelving is not None:
+            alert.shelving = alert.shelving.counted(at, monotonic_s)
+            if alert.shelving.over(monotonic_s):
+                scene = scene_of(alert)
+                yield _unshelve(desk, alert, scene, PHASEWATCH, scene.reason("shelving_over"))
+        if alert.acknowledgement is not None:
+            alert.acknowledgement = alert.acknowledgement.counted(at, monotonic_s)
+            if alert.acknowledgement.over(monotonic_s):
+                alert.acknowledgement = None
+                scene = scene_of(alert)
+                reason = scene.reason("acknowledgement_over")
+                yield desk.publish(alert, "acknowledged", scene, by=PHASEWATCH, reason=reason)
 
 
 def _operate(desk: AlertEngine, command: Command, scene_of: SceneOf) -> Done:
@@ -243,14 +244,13 @@ def _operate(desk: AlertEngine, command: Command, scene_of: SceneOf) -> Done:
 def _acknowledge(desk: AlertEngine, alert: Alert, command: Command, scene: Scene) -> tuple[list[Event], str | None]:
     if not alert.standing:
         raise CommandError(f"{alert.key}: is not active, so there is nothing to acknowledge")
-    alert.back = None  # he acts on what is there now
-    if alert.acknowledged and alert.acknowledged_until == command.until:
+    alert.timer = replace(alert.timer, back=None)  # a return so far is acknowledged with it
+    if alert.acknowledgement is not None and alert.acknowledgement.until == command.until:
         return [], "already acknowledged"
-    alert.acknowledged, alert.acknowledged_until, alert.acknowledged_until_s = True, command.until, None
-    set_ends(alert, scene.at, scene.monotonic_s)
-    events = [desk.tell(alert, "acknowledged", scene, command.by, command.reason)]
-    if alert.latched:
-        alert.latched = False
+    alert.acknowledgement = Decision(command.until).counted(scene.at, scene.monotonic_s)
+    events = [desk.publish(alert, "acknowledged", scene, by=command.by, reason=command.reason)]
+    if alert.timer.latched:
+        alert.timer = replace(alert.timer, latched=False)
         if not alert.standing:
             events.append(desk.clear(alert, scene, command.by, command.reason))
     return events, None
@@ -259,22 +259,21 @@ def _acknowledge(desk: AlertEngine, alert: Alert, command: Command, scene: Scene
 def _shelve(desk: AlertEngine, alert: Alert, command: Command, scene: Scene) -> tuple[list[Event], str | None]:
     if alert.shelved_until == command.until:
         return [], f"already shelved until {stamp(command.until)}"
-    alert.shelved_until, alert.shelved_until_s = command.until, None
-    set_ends(alert, scene.at, scene.monotonic_s)
-    return [desk.tell(alert, "shelved", scene, command.by, command.reason)], None
+    alert.shelving = Decision(command.until).counted(scene.at, scene.monotonic_s)
+    return [desk.publish(alert, "shelved", scene, by=command.by, reason=command.reason)], None
 
 
 def _take_off_the_shelf(
     desk: AlertEngine, alert: Alert, command: Command, scene: Scene
 ) -> tuple[list[Event], str | None]:
-    if alert.shelved_until is None:
+    if alert.shelving is None:
         return [], "was not shelved"
     return [_unshelve(desk, alert, scene, command.by, command.reason)], None
 
 
 def _unshelve(desk: AlertEngine, alert: Alert, scene: Scene, by: str | None, reason: str | None) -> Event:
-    alert.shelved_until = alert.shelved_until_s = None
-    return desk.tell(alert, "unshelved", scene, by, reason)
+    alert.shelving = None
+    return desk.publish(alert, "unshelved", scene, by=by, reason=reason)
 
 
 _ACTIONS = {"acknowledge": _acknowledge, "shelve": _shelve, "unshelve": _take_off_the_shelf}
@@ -284,10 +283,10 @@ def _test(desk: AlertEngine, command: Command, scene_of: SceneOf) -> Done:
     """Raise and clear an alert that says it is a test; it neither chatters nor is it news."""
     alert = desk.alert(Key(DAEMON, TEST))
     scene = scene_of(alert)
-    alert.condition, alert.severity = Condition(True, False, severity="low"), "low"
-    alert.life = Life(State.ACTIVE)
+    alert.condition, alert.escalation = Condition(True, False, severity="low"), Escalation("low")
+    alert.timer = Timer(Life(State.ACTIVE))
     raised = desk.open(alert, scene, command.by, command.reason)
-    alert.life = Life()
+    alert.timer = Timer()
     return [raised, desk.clear(alert, scene, command.by, command.reason)], occurrence(alert, desk.origin), None
 
 
@@ -320,7 +319,7 @@ def _by_name(desk: AlertEngine, key: Key) -> Alert:
 
 def _told_phase(alert: Alert) -> str:
     """Return the slug of the phase that an alert is told with, whether it is kept by phase or not."""
-    return alert.key.phase or str((alert.verdict or {}).get("phase") or "").lower()
+    return alert.key.phase or str((alert.verdicts.verdict or {}).get("phase") or "").lower()
 
 
 def _by_id(desk: AlertEngine, alert_id: str) -> Alert:

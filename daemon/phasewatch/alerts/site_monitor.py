@@ -17,10 +17,9 @@ from phasewatch.alerts.bus_monitor import BusMonitor, subject_of
 from phasewatch.alerts.daemon_monitor import DAEMON, DaemonMonitor
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Scene
-from phasewatch.alerts.lifecycle import Life
 from phasewatch.alerts.operations import Answer, Command, end_what_is_over, operate
 from phasewatch.alerts.point_monitor import PointMonitor
-from phasewatch.alerts.snapshot import numbers, readable, record, worth_keeping
+from phasewatch.alerts.snapshot import numbers, readable
 from phasewatch.alerts.statistics import Counts, count
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import METER_RULES
@@ -41,15 +40,9 @@ def retire(
     found = {path: kept for path, kept in records.items() if path in paths}
     desk.numbers |= numbers({path: [kept.get("count"), kept.get("rev")] for path, kept in found.items()})
     desk.restore({path: kept for path, kept in found.items() if readable(kept)})
-    ends = [_end(desk, alert, scene_of(alert)) for alert in desk.standing() if str(alert.key) in paths]
+    ends = [desk.retire(alert, scene_of(alert)) for alert in desk.standing() if str(alert.key) in paths]
     desk.forget(paths)
     return ends
-
-
-def _end(desk: AlertEngine, alert: Alert, scene: Scene) -> Event:
-    alert.life, alert.chatter, alert.latched = Life(), None, False
-    alert.retired = True
-    return desk.clear(alert, scene, reason=scene.reason("not_configured"))
 
 
 class SiteMonitor:
@@ -115,12 +108,7 @@ class SiteMonitor:
 
         `every`: at the end, also those that are not worth a write as yet.
         """
-        found = {}
-        for alert in self.desk.busy():
-            if worth_keeping(alert, monotonic_s) or (every and alert.timer_s != alert.kept_timer_s):
-                found[str(alert.key)] = record(alert, at, monotonic_s)
-                alert.kept_timer_s, alert.kept_s = alert.timer_s, monotonic_s
-        return found
+        return self.desk.running(at, monotonic_s, every=every)
 
     def counts(self, at: datetime, monotonic_s: float) -> Counts:
         """Return how many alerts there are of each kind."""

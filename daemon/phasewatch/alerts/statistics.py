@@ -44,18 +44,18 @@ def count(desk: AlertEngine, at: datetime, monotonic_s: float) -> Counts:
     """Return the counts at a moment."""
     busy = desk.busy()
     standing = [alert for alert in busy if alert.standing]
-    unshelved = [alert for alert in standing if alert.shelved_until is None]
+    unshelved = [alert for alert in standing if alert.shelving is None]
     active = [alert for alert in unshelved if alert.suppressed_by is None]
     while desk.news and monotonic_s - desk.news[0].monotonic_s > NEWS_S:
         desk.news.popleft()
     return Counts(
         active=len(active),
         unacknowledged=sum(not alert.acknowledged for alert in active),
-        shelved=sum(alert.shelved_until is not None for alert in busy),
+        shelved=sum(alert.shelving is not None for alert in busy),
         suppressed=len(unshelved) - len(active),
         stale=sum(alert.stale for alert in standing),
         standing_24h=sum(alert.stood_s(at, monotonic_s) > LONG_S for alert in active),
-        chattering=sum(alert.chattering for alert in standing),
+        chattering=sum(alert.timer.chattering for alert in standing),
         raised_10min=len(desk.news),
         by_severity=Counter(alert.severity for alert in active),
         by_state=Counter((alert.severity, _state(alert)) for alert in standing),

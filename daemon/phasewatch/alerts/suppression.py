@@ -11,10 +11,6 @@ from typing import Final, NamedTuple
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.lifecycle import Delays, State
 from phasewatch.rules.catalogue import BY_VERDICT, HOLDS
-from phasewatch.rules.rule import Condition
-
-AGAIN_S: Final = 60.0
-"""An alert that was suppressed more than once is told as free only after this long: its cause may come and go."""
 
 
 class Holder(NamedTuple):
@@ -29,36 +25,10 @@ class Holder(NamedTuple):
 
         Causes that take turns never stand, and must not silence what they would explain.
         """
-        delays, since_s = self.delays, waiting.waits_since_s
-        if delays is None or since_s is None or self.alert.life.standing:
+        delays, wait = self.delays, waiting.wait
+        if delays is None or wait.since_s is None or self.alert.life.standing:
             return False
-        return at_s - since_s > 2.0 * delays.on_s and waiting.waits_polls > 2 * delays.on_polls
-
-
-def wait(alert: Alert, condition: Condition, delays: Delays, held_by: Alert, at_s: float) -> None:
-    """Keep a breach that one poll is enough for, until its cause stands or goes away: it may be over by then."""
-    if held_by.life.standing or not condition.breached:
-        alert.waits_since_s, alert.waits_polls = None, 0
-    else:
-        alert.waits_since_s = at_s if alert.waits_since_s is None else alert.waits_since_s
-        alert.waits_polls += 1
-    if held_by.life.standing:
-        alert.waiting = None
-    elif condition.breached and not alert.life.standing and delays.on_s == 0.0 and delays.on_polls == 1:
-        before = alert.waiting
-        alert.waiting = condition if before is None or _beyond(condition) >= _beyond(before) else before
-
-
-def still_suppressed(alert: Alert, at_s: float) -> bool:
-    """Return whether a suppressed alert that nothing holds any more is to be told as suppressed for a while."""
-    if alert.suppressions < 2:
-        return False
-    alert.free_since_s = at_s if alert.free_since_s is None else alert.free_since_s
-    return at_s - alert.free_since_s < AGAIN_S
-
-
-def _beyond(condition: Condition) -> float:
-    return 0.0 if condition.value is None or condition.limit is None else abs(condition.value - condition.limit)
+        return at_s - wait.since_s > 2.0 * delays.on_s and wait.polls > 2 * delays.on_polls
 
 
 LOW: Final = frozenset(("voltage_dip",))

@@ -63,7 +63,7 @@ def later_text(alert: Alert, transition: Transition, messages: Messages, stood_s
     worst = "" if alert.worst is None else messages["at_worst"].format(worst=worst_text)
     said = text.format(
         title=messages["titles"].get(alert.key.rule, alert.key.rule),
-        phase=phase_name(alert.key.phase) or (alert.verdict or {}).get("phase") or "",
+        phase=phase_name(alert.key.phase) or (alert.verdicts.verdict or {}).get("phase") or "",
         seconds=f"{stood_s:.0f}",
         worst=worst,
         until=stamp(alert.shelved_until) or "",
@@ -73,7 +73,7 @@ def later_text(alert: Alert, transition: Transition, messages: Messages, stood_s
 
 def _later_word(alert: Alert, transition: Transition) -> str | None:
     """Return under which name the messages have a transition; None where the rule's own sentence says it."""
-    if alert.latched and transition == "verdict_changed":
+    if alert.timer.latched and transition == "verdict_changed":
         return "latched"
     if alert.retired and transition == "cleared":
         return "retired"
