@@ -1,9 +1,7 @@
-"""Reads YAML strictly: what looks like a word stays a word, and nothing is said twice.
+"""Reads the files beside the program: YAML, profiles, limits, messages; the user's own come first.
 
-Booleans are `true` and `false`, numbers are decimal, keys are unique; `no`, `12:30:00` and `010` are text. Anchors,
+YAML is read strictly: what looks like a word stays a word, and no key may come twice. Booleans are `true` and `false`, numbers are decimal, keys are unique; `no`, `12:30:00` and `010` are text. Anchors,
 aliases and tags are refused, so a small file cannot become a large one.
-
-Finds and loads profiles, limits and messages; the user's files stand before the shipped ones.
 """
 
 import difflib
@@ -65,6 +63,26 @@ for _name, _pattern, _first in _PLAIN:
     _StrictLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"(?:{_pattern.pattern})\Z"), _first)
 
 
+class _FastLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """Composes the same nodes with libyaml, ten times as fast; its errors are not worded for people."""
+
+    yaml_implicit_resolvers = _StrictLoader.yaml_implicit_resolvers
+
+
+def _composed_fast(text: str) -> Node | None:
+    """Return the root of a strict text; None where the strict loader has to say what is wrong, or without libyaml."""
+    if not yaml.__with_libyaml__:
+        return None
+    try:
+        events = yaml.parse(text, Loader=_FastLoader)
+        if any(getattr(event, "anchor", None) or getattr(event, "tag", None) for event in events):
+            return None
+        node: Node | None = _FastLoader(text).get_single_node()
+    except (yaml.YAMLError, RecursionError):
+        return None
+    return node
+
+
 def read_yaml(path: Path) -> object:
     """Return what the file holds.
 
@@ -91,8 +109,7 @@ def parse_yaml(text: str, name: str) -> object:
     Raises: YamlError when it is not strict YAML.
     """
     try:
-        loader = _StrictLoader(text)
-        node = loader.get_single_node()
+        node = _composed_fast(text) or _StrictLoader(text).get_single_node()
         return None if node is None else _value(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
