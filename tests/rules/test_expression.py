@@ -167,7 +167,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("expression", "message"), BAD, ids=[text[:24] for text, _ in BAD])
+@pytest.mark.parametrize(("expression", "message"), BAD, ids=[text[:24].strip() for text, _ in BAD])
 def test_what_is_outside_the_language_is_refused_when_it_is_loaded(expression: str, message: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         check(expression)
