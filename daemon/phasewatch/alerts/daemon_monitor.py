@@ -11,6 +11,7 @@ from phasewatch.alerts.evaluation import judge
 from phasewatch.alerts.event import Event, PointText, Scene, Transition
 from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import DaemonRule, Health
 
 DAEMON: Final = "_daemon"
@@ -29,15 +30,15 @@ class DaemonMonitor:
 
     def judge(self, health: Health, at: datetime) -> Iterator[Event]:
         """Take how the daemon stands; yield what it changes."""
-        yield from judge(self._posts, health, self._desk, self.scene(at, health.at_s))
+        yield from judge(self._posts, health, self._desk, self.scene(Moment(at, health.at_s)))
 
-    def scene(self, at: datetime, monotonic_s: float) -> Scene:
+    def scene(self, moment: Moment) -> Scene:
         """Return what stands around a judgement of the daemon."""
 
         def tell(alert: Alert, transition: Transition) -> PointText:
             if alert.key.rule == TEST and transition in ("raised", "cleared"):
                 return PointText(self._messages["test"][transition])
-            later = later_text(alert, transition, self._messages, alert.stood_s(at, monotonic_s))
+            later = later_text(alert, transition, self._messages, alert.stood_s(moment))
             return PointText(rule_text(alert, self._messages) if later is None else later)
 
-        return Scene(at, monotonic_s, tell, reasons=self._messages["reasons"])
+        return Scene(moment=moment, tell=tell, reasons=self._messages["reasons"])

@@ -23,6 +23,7 @@ from phasewatch.alerts.daemon_monitor import DAEMON, TEST
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Scene, occurrence, stamp
 from phasewatch.alerts.lifecycle import Life, State, Timer
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import Condition
 
 Verb = Literal["acknowledge", "shelve", "unshelve", "resync", "test"]
@@ -214,17 +215,17 @@ def operate(desk: AlertEngine, command: Command, scene_of: SceneOf) -> tuple[Ans
     return Answer(command.request, command.verb, ok=True, alert_id=alert_id, note=note), events
 
 
-def end_what_is_over(desk: AlertEngine, scene_of: SceneOf, at: datetime, monotonic_s: float) -> Iterator[Event]:
+def end_what_is_over(desk: AlertEngine, scene_of: SceneOf, moment: Moment) -> Iterator[Event]:
     """End shelvings and acknowledgements whose time is over."""
     for alert in desk.busy():
         if alert.shelving is not None:
-            alert.shelving = alert.shelving.counted(at, monotonic_s)
-            if alert.shelving.over(monotonic_s):
+            alert.shelving = alert.shelving.counted(moment)
+            if alert.shelving.over(moment.monotonic_s):
                 scene = scene_of(alert)
                 yield _unshelve(desk, alert, scene, PHASEWATCH, scene.reason("shelving_over"))
         if alert.acknowledgement is not None:
-            alert.acknowledgement = alert.acknowledgement.counted(at, monotonic_s)
-            if alert.acknowledgement.over(monotonic_s):
+            alert.acknowledgement = alert.acknowledgement.counted(moment)
+            if alert.acknowledgement.over(moment.monotonic_s):
                 alert.acknowledgement = None
                 scene = scene_of(alert)
                 reason = scene.reason("acknowledgement_over")
@@ -247,7 +248,7 @@ def _acknowledge(desk: AlertEngine, alert: Alert, command: Command, scene: Scene
     alert.timer = replace(alert.timer, back=None)  # a return so far is acknowledged with it
     if alert.acknowledgement is not None and alert.acknowledgement.until == command.until:
         return [], "already acknowledged"
-    alert.acknowledgement = Decision(command.until).counted(scene.at, scene.monotonic_s)
+    alert.acknowledgement = Decision(command.until).counted(scene.moment)
     events = [desk.publish(alert, "acknowledged", scene, by=command.by, reason=command.reason)]
     if alert.timer.latched:
         alert.timer = replace(alert.timer, latched=False)
@@ -259,7 +260,7 @@ def _acknowledge(desk: AlertEngine, alert: Alert, command: Command, scene: Scene
 def _shelve(desk: AlertEngine, alert: Alert, command: Command, scene: Scene) -> tuple[list[Event], str | None]:
     if alert.shelved_until == command.until:
         return [], f"already shelved until {stamp(command.until)}"
-    alert.shelving = Decision(command.until).counted(scene.at, scene.monotonic_s)
+    alert.shelving = Decision(command.until).counted(scene.moment)
     return [desk.publish(alert, "shelved", scene, by=command.by, reason=command.reason)], None
 
 

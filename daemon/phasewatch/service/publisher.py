@@ -22,6 +22,7 @@ from phasewatch.configuration.site import LoadedSite
 from phasewatch.contract.topics import ALERTS, COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
 from phasewatch.electrical.diagnosis import Diagnosis, diagnose, joining, numbers
 from phasewatch.electrical.explanation import explain
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.rule import Health
 from phasewatch.service.build import DISCOVERED, point_names
@@ -115,7 +116,7 @@ def status(running: Running, now: datetime, now_s: float) -> dict[str, Any]:
         "heartbeat_s": STATUS_S,
         **clock_state(),
         "buses": {poller.name: _bus(poller) for poller in running.pollers},
-        "alerts": _alerts(running.watch.counts(now, now_s)),
+        "alerts": _alerts(running.watch.counts(Moment(now, now_s))),
         "outbox": {
             "depth": delivery.outbox_depth,
             "dropped": delivery.dropped,
