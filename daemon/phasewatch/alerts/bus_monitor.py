@@ -25,7 +25,7 @@ VOID_AFTER_S: Final = 3600.0
 
 _BUS_SILENT: Final = ("bus_silent",)
 _METER_SILENT: Final = ("meter_silent",)
-"""What stands behind a meter that does not answer: told anew when it is the other one."""
+"""Why a meter does not answer; a change from one to the other is published as a change of verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,12 @@ class BusMonitor:
         yield from judge(self._posts, load, self._desk, self.scene(moment))
 
     def scene(self, moment: Moment) -> Scene:
-        """Return what stands around a judgement of the bus."""
+        """Return the scene of a judgement of the bus."""
         meters = tuple(meter.name for meter in self.meters)
         return Scene(moment=moment, tell=self._teller(moment), meters=meters, reasons=self._messages["reasons"])
 
     def meter_scene(self, meter: MeterConfig, moment: Moment, reading: Reading | None = None) -> Scene:
-        """Return what stands around a judgement of a meter; of a silent bus every meter is meant."""
+        """Return the scene of a judgement of a meter; on a silent bus it names every meter."""
         silent = self.silent
         return Scene(
             moment=moment,

@@ -1,4 +1,4 @@
-"""The watch over the daemon itself: its journal, its delivery, its clock."""
+"""The monitor of the daemon itself: its journal, its delivery, its clock."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -29,11 +29,11 @@ class DaemonMonitor:
         self._posts = posts(rules, DAEMON)
 
     def judge(self, health: Health, at: datetime) -> Iterator[Event]:
-        """Take how the daemon stands; yield what it changes."""
+        """Take the health of the daemon; yield what it changes."""
         yield from judge(self._posts, health, self._desk, self.scene(Moment(at, health.at_s)))
 
     def scene(self, moment: Moment) -> Scene:
-        """Return what stands around a judgement of the daemon."""
+        """Return the scene of a judgement of the daemon."""
 
         def tell(alert: Alert, transition: Transition) -> PointText:
             if alert.key.rule == TEST and transition in ("raised", "cleared"):

@@ -28,7 +28,7 @@ Transition = Literal[
 
 
 EXPLAINED: Final[frozenset[Transition]] = frozenset(("raised", "severity_changed", "verdict_changed"))
-"""Transitions that are told with the whole diagnosis; the others say only what became of the alert."""
+"""Transitions that are published with the whole diagnosis; the others only with the change of the alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class PointText:
 
     summary: str
     verdict: dict[str, Any] | None = None
-    """`code`, `phase`, `causes`, `cannot_tell`, `next_steps`; None where no diagnosis stands behind the alert."""
+    """`code`, `phase`, `causes`, `cannot_tell`, `next_steps`; None for an alert without a diagnosis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What stood around a judgement; the words are asked for only when something changed."""
+    """The circumstances of a judgement; `tell` words a change, and is called only for one."""
 
     moment: Moment
     tell: Callable[[Alert, Transition], PointText]
@@ -51,7 +51,7 @@ class Scene:
     interval_s: float | None = None
     window_s: float | None = None
     verdict: tuple[str, ...] = ()
-    """Code and phases of the verdict; empty where no diagnosis stands behind."""
+    """Code and phases of the verdict; empty without a diagnosis."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """The words of each reason that phasewatch itself has for a transition."""
 

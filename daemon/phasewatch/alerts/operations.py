@@ -1,14 +1,12 @@
-"""What operators do to alerts, and what time does to that: acknowledging, shelving, a test.
+"""Commands of operators: read from an untrusted body, done to alerts, and answered; and what ends by time alone.
 
-A shelved alert is judged, journaled and published as before, each time with `shelved_until`, so that whoever shows
-alerts can leave it out; it is no news, it is not first out, and it stands apart in the counts. Shelving outlasts the
-occurrence; an acknowledgement ends with it.
+A shelved alert is judged, journaled and published as before, each time with `shelved_until`, so that a
+subscriber can leave it out; it is never first out, and it is counted apart. Shelving outlasts the occurrence; an
+acknowledgement ends with it.
 
 Both end at a wall clock time that people gave. While the daemon runs, the time left at the moment of the command is
 counted with the monotonic clock, so setting the clock moves no end; after a restart the wall clock decides, and no more
 than seven days are ever left.
-
-What an operator asks for, read from an untrusted body; and what he is told.
 """
 
 import re
@@ -51,7 +49,7 @@ _PHASE: Final = re.compile(r"l[123]")
 
 
 class CommandError(Exception):
-    """A command that cannot be done; one line with the place and the mend."""
+    """A command that cannot be done; one line with the place and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +90,15 @@ class Answer:
 
     def payload(self) -> dict[str, Any]:
         """Return the answer as it is published."""
-        said = {"request": self.request, "verb": self.verb, "ok": self.ok, "alert_id": self.alert_id}
-        return {**said, "error": self.error} | ({} if self.note is None else {"note": self.note})
+        answer = {"request": self.request, "verb": self.verb, "ok": self.ok, "alert_id": self.alert_id}
+        return {**answer, "error": self.error} | ({} if self.note is None else {"note": self.note})
 
 
 def refusal(verb: str, body: object, error: CommandError) -> Answer:
     """Return the answer to a body that could not be read; it carries the request if that much could be read."""
     request = body.get("request") if isinstance(body, Mapping) else None
     readable = isinstance(request, str) and len(request) <= MOST_CHARACTERS and not _hidden(request)
-    # A verb that is none is told as it was written, as far as that can be shown.
+    # An unknown verb is quoted as it was written, as far as it can be shown.
     return Answer(request if readable else None, ascii(verb)[1:-1][:MOST_SHOWN], ok=False, error=str(error))
 
 
@@ -309,7 +307,7 @@ def _by_name(desk: AlertEngine, key: Key) -> Alert:
     if not of_rule:
         rules = ", ".join(sorted({alert.key.rule for alert in alerts}))
         raise CommandError(f"rule: {key.subject} has no alert {key.rule}; one of {rules}")
-    found = next((alert for alert in of_rule if key.phase in (alert.key.phase, _told_phase(alert))), None)
+    found = next((alert for alert in of_rule if key.phase in (alert.key.phase, _published_phase(alert))), None)
     if found is not None:
         return found
     phases = ", ".join(sorted(alert.key.phase for alert in of_rule if alert.key.phase))
@@ -318,8 +316,8 @@ def _by_name(desk: AlertEngine, key: Key) -> Alert:
     raise CommandError(f"phase: {key.subject}/{key.rule} is kept by phase; name one of {phases}")
 
 
-def _told_phase(alert: Alert) -> str:
-    """Return the slug of the phase that an alert is told with, whether it is kept by phase or not."""
+def _published_phase(alert: Alert) -> str:
+    """Return the slug of the phase that an alert is published with, whether it is kept by phase or not."""
     return alert.key.phase or str((alert.verdicts.verdict or {}).get("phase") or "").lower()
 
 

@@ -1,4 +1,4 @@
-"""The watch over one point: readings are joined, diagnosed, and judged by every rule, causes first."""
+"""The monitor of one point: readings are joined, diagnosed, and judged by every rule, causes first."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -56,7 +56,7 @@ class PointMonitor:
         self.seen_live = (False, False, False)
         """Whether each phase has ever carried voltage here."""
         self.live_changed = False
-        """Set when `seen_live` has grown, for whoever keeps it over a restart."""
+        """Set when `seen_live` has grown, for the journal."""
         self._joint, self._limits, self._desk, self._messages = joint, limits, desk, messages
         self._since_s = 0.0
         self._stood: tuple[float | None, ...] = ()
@@ -66,7 +66,7 @@ class PointMonitor:
         ]
 
     def learned(self) -> dict[str, Any] | None:
-        """Return what the rules have learned, by rule, for whoever keeps it; None if nothing new since it was asked."""
+        """Return what the rules have learned, by rule, for the journal; None if nothing is new since the last call."""
         learners = {post.key.rule: post.rule for post in self._posts if isinstance(post.rule, Learner)}
         if not any(rule.changed for rule in learners.values()):
             return None
@@ -129,7 +129,7 @@ class PointMonitor:
         return list(self._desk.silence(unknown, self.scene(moment), offline))
 
     def scene(self, moment: Moment) -> Scene:
-        """Return what stands around a judgement of this point."""
+        """Return the scene of a judgement of this point."""
         blind = Blind(self.interval_s, self.window_s)
         return Scene(
             moment=moment,

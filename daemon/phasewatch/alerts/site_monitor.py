@@ -1,11 +1,10 @@
-"""The watch over one site, without clock or I/O: readings and failures go in, events come out.
+"""The monitor of one site, without clock or I/O: readings and failures go in, events come out.
 
-Live polling and replay feed the same watch, so both reach the same alerts.
+Live polling and replay feed the same monitor, so both reach the same alerts.
 
-What is no longer configured: its end is told, and what numbers its occurrences is kept.
-
-An `alert_id` names one occurrence for good, and whoever ignores an older `rev` must not ignore an alert because its
-rule was away for a while. So a forgotten alert leaves its two numbers behind, in one record for the whole journal.
+An alert whose rule is no longer configured is cleared and forgotten, but for `count` and `rev`. An `alert_id` names one
+occurrence for good, and a subscriber that ignores an older `rev` must not ignore an alert because its rule was removed
+for a while: the two numbers of every forgotten alert are in one record of the journal.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -77,11 +76,11 @@ class SiteMonitor:
         return list(self.buses[bus].load(polls, overruns, moment))
 
     def health(self, health: Health, at: datetime) -> list[Event]:
-        """Take how the daemon itself stands."""
+        """Take the health of the daemon itself."""
         return list(self.daemon.judge(health, at))
 
     def operate(self, command: Command, moment: Moment) -> tuple[Answer, list[Event]]:
-        """Do what an operator asks for; `resync` changes nothing: whoever publishes does it on an answer that is ok."""
+        """Do what an operator asks for; `resync` changes nothing here: the publisher acts on its answer."""
         return operate(self.desk, command, lambda alert: self._scene(alert, moment))
 
     def tick(self, moment: Moment) -> list[Event]:
@@ -115,7 +114,7 @@ class SiteMonitor:
         return count(self.desk, moment)
 
     def _scene(self, alert: Alert, moment: Moment) -> Scene:
-        """Return what stands around a change of an alert that no reading brings about."""
+        """Return the scene of a change that no reading causes."""
         subject, rule, _ = alert.key
         bus = self._subjects_of_buses.get(subject)
         if bus is not None:

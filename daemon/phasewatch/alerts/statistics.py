@@ -37,7 +37,7 @@ class Counts:
     by_severity: Mapping[Severity, int] = field(default_factory=dict)
     """Of the active."""
     by_state: Mapping[tuple[Severity, Literal["active", "unknown"]], int] = field(default_factory=dict)
-    """Everything that stands, by severity and published state."""
+    """Everything that is raised, by severity and published state."""
 
 
 def count(desk: AlertEngine, moment: Moment) -> Counts:
