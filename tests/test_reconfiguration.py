@@ -1,7 +1,7 @@
 """What another site file changes: only what it describes otherwise is built anew."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Origin
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.configuration.site import LoadedSite
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.rule import Health
 from phasewatch.service.build import LEARNED, SEEN_LIVE, build_watch, changed_buses, needs_restart, reconfigure
@@ -40,9 +41,9 @@ def play(watch: SiteMonitor, values: dict[str, float], first_s: int, seconds: in
     return events
 
 
-def moment(second: int) -> tuple[datetime, float]:
+def moment(second: int) -> Moment:
     """Return the time of a second by both clocks."""
-    return START + timedelta(seconds=second), 1000.0 + second
+    return Moment(START + timedelta(seconds=second), 1000.0 + second)
 
 
 def numbers(events: list[Event]) -> list[tuple[str, int, int]]:
@@ -59,7 +60,7 @@ def told(events: list[Event]) -> list[str]:
 def test_the_same_file_changes_nothing() -> None:
     first, again = loaded(), loaded()
     watch = watch_over(first)
-    after, gone, events = reconfigure(first, again, watch, *moment(0))
+    after, gone, events = reconfigure(first, again, watch, moment(0))
     assert (gone, events) == ((), [])
     assert changed_buses(first, again) == frozenset()
     assert all(after.points[name] is point for name, point in watch.points.items())
@@ -72,7 +73,7 @@ def test_an_alert_that_stands_goes_on_through_a_change_of_its_own_rule() -> None
     play(watch, dict(HEALTHY), 0, 5)
     assert "main/phase_loss raised" in told(play(watch, dict(PHASE_LOST), 5, 5))
     other = loaded(rules={**QUIET, "phase_loss": {"severity": "low"}})
-    after, gone, events = reconfigure(first, other, watch, *moment(10))
+    after, gone, events = reconfigure(first, other, watch, moment(10))
     assert (gone, events) == ((), [])
     assert after.points["main"] is not watch.points["main"]
     later = told(play(after, dict(PHASE_LOST), 10, 5))
@@ -90,7 +91,7 @@ def test_a_running_timer_of_an_unchanged_point_goes_on() -> None:
         bus(WORKSHOP, name="shed", url="tcp://127.0.0.1:3"),
         rules={**QUIET, "phase_loss": {"on_delay_s": 4, "on_polls": 2}},
     )
-    after, _, _ = reconfigure(first, other, watch, *moment(8))
+    after, _, _ = reconfigure(first, other, watch, moment(8))
     assert "main/phase_loss raised" in told(play(after, dict(PHASE_LOST), 8, 2))
 
 
@@ -98,7 +99,7 @@ def test_a_point_that_is_built_anew_remembers_which_phases_it_has_seen_live() ->
     first = loaded()
     watch = watch_over(first)
     play(watch, dict(HEALTHY), 0, 2)
-    after, _, _ = reconfigure(first, loaded(supply={"nominal_v": 231}), watch, *moment(2))
+    after, _, _ = reconfigure(first, loaded(supply={"nominal_v": 231}), watch, moment(2))
     assert after.points["main"].seen_live == (True, True, True)
 
 
@@ -108,7 +109,7 @@ def test_a_rule_and_a_point_that_are_gone_are_forgotten_with_their_alerts() -> N
     play(watch, dict(HEALTHY), 0, 5)
     play(watch, dict(PHASE_LOST), 5, 5)
     off = loaded(TWO[0], rules={**QUIET, "phase_loss": {"enabled": False}})
-    after, gone, events = reconfigure(first, off, watch, *moment(10))
+    after, gone, events = reconfigure(first, off, watch, moment(10))
     assert {"main/phase_loss", "workshop/phase_loss", f"workshop/{SEEN_LIVE}", f"workshop/{LEARNED}"} <= set(gone)
     assert [str(alert.key) for alert in after.desk.standing()] == []
     assert told(events) == ["main/phase_loss cleared", "workshop/phase_loss cleared"]
@@ -123,7 +124,7 @@ def test_a_standing_alert_without_its_rule_is_told_as_cleared_and_why(language: 
     watch = watch_over(first)
     play(watch, dict(HEALTHY), 0, 5)
     play(watch, dict(PHASE_LOST), 5, 6)
-    _, _, events = reconfigure(first, loaded(rules=OFF, language=language), watch, *moment(11))
+    _, _, events = reconfigure(first, loaded(rules=OFF, language=language), watch, moment(11))
     payload = next(event.payload for event in events if event.key.subject == "main")
     assert (payload["state"], payload["reason"], payload["by"]) == ("cleared", reason, None)
     assert (payload["at"], payload["rev"], payload["meters"]) == ("2026-03-01T12:00:11.000Z", 2, ["incomer"])
@@ -135,9 +136,9 @@ def test_a_rule_that_comes_back_goes_on_with_its_numbers() -> None:
     first, off = loaded(), loaded(rules=OFF)
     watch = watch_over(first)
     events = play(watch, dict(HEALTHY), 0, 5) + play(watch, dict(PHASE_LOST), 5, 10)
-    watch, _, ends = reconfigure(first, off, watch, *moment(15))
+    watch, _, ends = reconfigure(first, off, watch, moment(15))
     play(watch, dict(PHASE_LOST), 15, 10)
-    watch, _, _ = reconfigure(off, first, watch, *moment(25))
+    watch, _, _ = reconfigure(off, first, watch, moment(25))
     events += ends + play(watch, dict(PHASE_LOST), 25, 10)
     assert numbers(events) == [("raised", 1, 1), ("cleared", 1, 2), ("raised", 2, 3)]
 
@@ -149,14 +150,14 @@ def test_what_is_unconfigured_at_a_restart_is_told_and_keeps_its_numbers_over_th
     records = {str(event.key): event.record for event in events}
     watch, gone = build_watch(off, "j1", records)
     assert {"main/phase_loss", "workshop/phase_loss"} <= set(gone)
-    ends = watch.retire(gone, *moment(20), records)
+    ends = watch.retire(gone, moment(20), records)
     assert told(ends) == ["main/phase_loss cleared", "workshop/phase_loss cleared"]
     assert {event.payload["reason"] for event in ends} == {"no longer configured"}
     assert watch.desk.standing() == []
     kept = json.loads(json.dumps({FORGOTTEN: watch.desk.numbers}))
     watch, gone = build_watch(on, "j1", kept)
     assert gone == []
-    assert watch.retire(gone, *moment(30), kept) == []
+    assert watch.retire(gone, moment(30), kept) == []
     events += ends + play(watch, dict(HEALTHY), 25, 5) + play(watch, dict(PHASE_LOST), 30, 10)
     assert numbers(events) == [("raised", 1, 1), ("cleared", 1, 2), ("raised", 2, 3)]
 
@@ -168,7 +169,7 @@ def test_a_damaged_record_loses_no_numbers_that_can_be_read() -> None:
         "main/_learned": {},
     }
     watch = watch_over(loaded())
-    assert watch.retire(records, *moment(0), records) == []
+    assert watch.retire(records, moment(0), records) == []
     assert watch.desk.numbers == {"main/phase_loss": (4, 9)}
 
 
@@ -191,7 +192,7 @@ def test_the_watch_over_the_daemon_is_kept_while_its_rules_and_words_are_as_befo
 ) -> None:
     first = loaded()
     watch = watch_over(first)
-    after, _, _ = reconfigure(first, loaded(**keys), watch, *moment(0))
+    after, _, _ = reconfigure(first, loaded(**keys), watch, moment(0))
     assert (after.daemon is watch.daemon) is kept
 
 
@@ -199,7 +200,7 @@ def test_what_was_lost_during_a_reload_is_told() -> None:
     first = loaded()
     watch = watch_over(first)
     assert watch.health(Health(1000.0, dropped=3), START) == []
-    after, _, _ = reconfigure(first, loaded(supply={"nominal_v": 231}), watch, *moment(0))
+    after, _, _ = reconfigure(first, loaded(supply={"nominal_v": 231}), watch, moment(0))
     assert told(after.health(Health(1001.0, dropped=4), START)) == ["_daemon/outbox_overflow raised"]
 
 

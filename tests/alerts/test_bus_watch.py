@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from phasewatch.configuration.errors import ConfigurationError
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LN
 from tests.alerts.test_watch import HEALTHY, L2_LOST, Story, restarted, told
 from tests.service.site import bus, meter, site
@@ -152,7 +153,7 @@ def loads(story: Story, beats: int, made: int, missed: int, totals: list[int]) -
     for _ in range(beats):
         totals[0], totals[1], story.t_s = totals[0] + made, totals[1] + missed, story.t_s + 5.0
         events += story.watch.load(
-            "board", totals[0], totals[1], START + timedelta(seconds=story.t_s), 1000.0 + story.t_s
+            "board", totals[0], totals[1], Moment(START + timedelta(seconds=story.t_s), 1000.0 + story.t_s)
         )
     story.events += events
     return told(events)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from phasewatch.alerts.alert import Decision, Key
 from phasewatch.alerts.lifecycle import QUIET_S, RAISES, Delays, Life, State, begun, held
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import UNKNOWN, Truth
 from tests.alerts.test_desk import CLEAR, ROOT, Watched, breach
 from tests.alerts.test_operator import LOSS, do
@@ -144,7 +145,7 @@ def test_silence_does_not_make_a_return_last() -> None:
 
 def test_a_return_goes_on_lasting_over_a_restart() -> None:
     story = acknowledged_in_the_hold().poll(50, incomer=L2_LOST)
-    records = story.records() | story.watch.running(story.now(), story.now_s(), every=True)
+    records = story.records() | story.watch.running(Moment(story.now(), story.now_s()), every=True)
     after = Story(records=records, start_s=story.t_s).poll(20, incomer=L2_LOST)
     assert after.told() == ["main/phase_loss verdict_changed"]
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from phasewatch.meters.moment import Moment
 from tests.alerts.test_bus_watch import ALL_HEALTHY, THREE
 from tests.alerts.test_operator import do, lost
 from tests.alerts.test_watch import HEALTHY, L2_LOST, Story, restarted
@@ -12,7 +13,7 @@ def test_alerts_are_counted_by_what_is_done_about_them() -> None:
     do(story, "acknowledge", {"subject": "a", "rule": "phase_loss"})
     do(story, "shelve", {"subject": "b", "rule": "phase_loss"}, until_s=86400.0 * 3)
     do(story, "shelve", {"subject": "c", "rule": "wiring"}, until_s=3600.0)
-    counts = story.watch.counts(story.now(), story.now_s())
+    counts = story.watch.counts(Moment(story.now(), story.now_s()))
     assert (counts.active, counts.unacknowledged, counts.shelved, counts.suppressed) == (2, 1, 2, 0)
     assert (counts.stale, counts.standing_24h, counts.chattering, counts.raised_10min) == (0, 0, 0, 3)
     assert counts.by_severity == {"high": 2}
@@ -21,16 +22,16 @@ def test_alerts_are_counted_by_what_is_done_about_them() -> None:
 
 def test_alerts_that_stand_for_a_day_are_counted_and_old_news_are_not() -> None:
     story = lost()
-    later = story.watch.counts(story.now() + timedelta(days=2), story.now_s() + 2 * 86400.0)
+    later = story.watch.counts(Moment(story.now() + timedelta(days=2), story.now_s() + 2 * 86400.0))
     assert (later.active, later.standing_24h, later.raised_10min) == (1, 1, 0)
 
 
 def test_stale_and_suppressed_alerts_are_counted_apart() -> None:
     story = Story().poll(10, incomer=HEALTHY).poll(20, incomer=L2_LOST).poll(60, incomer=None)
-    counts = story.watch.counts(story.now(), story.now_s())
+    counts = story.watch.counts(Moment(story.now(), story.now_s()))
     assert (counts.active, counts.stale, counts.suppressed) == (1, 1, 1)
 
 
 def test_after_a_restart_what_stands_is_counted_before_anything_is_judged() -> None:
     after = restarted(lost())
-    assert after.watch.counts(after.now(), after.now_s()).active == 1
+    assert after.watch.counts(Moment(after.now(), after.now_s())).active == 1

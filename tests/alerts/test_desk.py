@@ -14,6 +14,7 @@ from phasewatch.alerts.event import Event, Origin, PointText, Scene
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.suppression import Holder
 from phasewatch.electrical.severity import Severity
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import UNKNOWN, Condition
 from tests.timeline import START
 
@@ -42,9 +43,8 @@ class Watched:
 
     def scene(self) -> Scene:
         return Scene(
-            START + timedelta(seconds=self.now_s),
-            self.now_s - self.booted_s,
-            lambda alert, transition: PointText("said", {"phase": "L2"}),
+            moment=Moment(START + timedelta(seconds=self.now_s), self.now_s - self.booted_s),
+            tell=lambda alert, transition: PointText("said", {"phase": "L2"}),
         )
 
     def judge(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from phasewatch.alerts.operations import parse
+from phasewatch.meters.moment import Moment
 from tests.alerts.test_watch import HEALTHY, L2_LOST, ONE, Story
 from tests.timeline import START
 
@@ -21,7 +22,7 @@ def lost() -> Story:
 def operate(story: Story, verb: str, **more: Any) -> str:
     at = START + timedelta(seconds=story.t_s)
     command = parse(verb, {"by": "anna", "subject": "main", "rule": "phase_loss", **more}, at)
-    answer, events = story.watch.operate(command, at, 1000.0 + story.t_s)
+    answer, events = story.watch.operate(command, Moment(at, 1000.0 + story.t_s))
     assert answer.ok, answer.error
     story.events += events
     summary: str = events[-1].payload["summary"]

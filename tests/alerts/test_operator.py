@@ -9,6 +9,7 @@ from phasewatch.alerts.alert import Key
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.operations import Answer, CommandError, parse
 from phasewatch.cli.alerts import lines
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.catalogue import BY_PHASE
 from tests.alerts.test_bus_watch import ALL_HEALTHY, THREE
 from tests.alerts.test_watch import HEALTHY, L2_LOST, LOW, Story, restarted, told
@@ -24,7 +25,7 @@ def do(story: Story, verb: str, body: dict[str, Any], **ends: float) -> Answer:
     if "until_s" in ends:
         body = {**body, "until": stamp(story.now() + timedelta(seconds=ends["until_s"]))}
     command = parse(verb, {"by": "anna", "reason": "on it", **body}, story.now())
-    answer, events = story.watch.operate(command, story.now(), story.now_s())
+    answer, events = story.watch.operate(command, Moment(story.now(), story.now_s()))
     story.events += events
     return answer
 
@@ -34,7 +35,7 @@ def let_pass(story: Story, seconds: int, values: Any = HEALTHY) -> list[str]:
     before = len(story.events)
     for _ in range(seconds):
         story.poll(1, incomer=values)
-        story.events += story.watch.tick(story.now(), story.now_s())
+        story.events += story.watch.tick(Moment(story.now(), story.now_s()))
     return told(story.events[before:])
 
 
@@ -134,8 +135,8 @@ def test_a_wall_clock_that_is_set_moves_no_end() -> None:
     story = lost()
     do(story, "shelve", LOSS, until_s=100.0)
     ahead, now_s = START + timedelta(days=3000), story.now_s()
-    assert story.watch.tick(ahead, now_s + 99.0) == []
-    assert [event.transition for event in story.watch.tick(ahead, now_s + 100.0)] == ["unshelved"]
+    assert story.watch.tick(Moment(ahead, now_s + 99.0)) == []
+    assert [event.transition for event in story.watch.tick(Moment(ahead, now_s + 100.0))] == ["unshelved"]
 
 
 @pytest.mark.parametrize(("down_s", "over"), [(10.0, False), (120.0, True)])
@@ -144,7 +145,7 @@ def test_after_a_restart_the_wall_clock_says_what_is_left_of_a_shelving(down_s: 
     do(before, "shelve", LOSS, until_s=100.0)
     before.t_s += down_s
     after = restarted(before)
-    assert [event.transition for event in after.watch.tick(after.now(), after.now_s())] == ["unshelved"] * over
+    assert [event.transition for event in after.watch.tick(Moment(after.now(), after.now_s()))] == ["unshelved"] * over
     if not over:
         assert let_pass(after, 90, L2_LOST) == ["main/phase_loss unshelved"]
 
@@ -154,8 +155,8 @@ def test_a_clock_that_begins_in_1970_shelves_nothing_for_decades() -> None:
     do(before, "shelve", LOSS, until_s=100.0)
     after = restarted(before)
     past = START - timedelta(days=20000)
-    assert after.watch.tick(past, 5.0) == []
-    assert [event.transition for event in after.watch.tick(past, 5.0 + 7 * 86400.0)] == ["unshelved"]
+    assert after.watch.tick(Moment(past, 5.0)) == []
+    assert [event.transition for event in after.watch.tick(Moment(past, 5.0 + 7 * 86400.0))] == ["unshelved"]
 
 
 # Latching
@@ -249,7 +250,7 @@ def test_a_target_that_is_not_there_is_refused_with_what_is(body: dict[str, Any]
 
 def test_alerts_of_meters_buses_and_phases_can_be_shelved() -> None:
     story = Story(THREE).poll(10, **ALL_HEALTHY)
-    story.events += story.watch.load("board", 10, 0, story.now(), story.now_s())
+    story.events += story.watch.load("board", 10, 0, Moment(story.now(), story.now_s()))
     for subject, rule, phase in (
         ("a", "meter_offline", None),
         ("_bus-board", "bus_overloaded", None),
@@ -279,7 +280,7 @@ def test_tests_neither_chatter_nor_stand() -> None:
     for _ in range(5):
         do(story, "test", {})
     assert not any(event.payload["chattering"] for event in story.events)
-    assert story.watch.counts(story.now(), story.now_s()).raised_10min == 0
+    assert story.watch.counts(Moment(story.now(), story.now_s())).raised_10min == 0
     assert len({event.payload["alert_id"] for event in story.events}) == 5
     after = restarted(story)
     do(after, "test", {})
@@ -302,7 +303,7 @@ def test_a_test_is_no_news_even_while_it_is_shelved() -> None:
 
 def test_a_resync_is_left_to_whoever_publishes() -> None:
     story = lost()
-    answer, events = story.watch.operate(parse("resync", {"request": "r"}, START), story.now(), story.now_s())
+    answer, events = story.watch.operate(parse("resync", {"request": "r"}, START), Moment(story.now(), story.now_s()))
     assert (answer.ok, answer.alert_id, events) == (True, None, [])
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.lifecycle import Delays, State
 from phasewatch.alerts.snapshot import record, restored
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import UNKNOWN, Condition
 from tests.alerts.test_desk import CLEAR, ORIGIN, ROOT, Watched, breach
 from tests.alerts.test_watch import EARTH_PULLED, HEALTHY, L2_LOST, LOW, TWO, Story, healthy_two, restarted
@@ -25,7 +26,7 @@ def again(watched: Watched, down_s: float = 5.0) -> Watched:
     scene = watched.scene()
     for alert in watched.desk.busy():
         if alert.timer.run_s is not None:
-            kept[str(alert.key)] = json.loads(json.dumps(record(alert, scene.at, scene.monotonic_s)))
+            kept[str(alert.key)] = json.loads(json.dumps(record(alert, scene.moment)))
     return Watched(AlertEngine(ORIGIN, kept), now_s=watched.now_s + down_s, booted_s=-7777.0)
 
 
@@ -201,7 +202,7 @@ def test_a_site_restarted_at_any_moment_tells_what_the_uncut_one_tells(cut: int)
     first = Story()
     for values in timeline[:cut]:
         first.poll(1, incomer=values)
-    kept = first.records() | first.watch.running(first.now(), first.now_s(), every=True)
+    kept = first.records() | first.watch.running(Moment(first.now(), first.now_s()), every=True)
     second = Story(records=json.loads(json.dumps(kept)), start_s=first.t_s)
     for values in timeline[cut:]:
         second.poll(1, incomer=values)
@@ -213,7 +214,7 @@ def test_a_site_restarted_at_any_moment_tells_what_the_uncut_one_tells(cut: int)
 
 
 def running(story: Story, **keys: Any) -> list[str]:
-    return list(story.watch.running(story.now(), story.now_s(), **keys))
+    return list(story.watch.running(Moment(story.now(), story.now_s()), **keys))
 
 
 def test_a_healthy_site_and_its_blips_write_nothing() -> None:
@@ -267,7 +268,7 @@ def test_a_record_of_the_released_version_is_restored_whole() -> None:
     kept = json.loads(RECORD)
     alert = restored(ROOT, kept)
     scene = Watched(now_s=99.0).scene()
-    assert json.loads(json.dumps(record(alert, scene.at, scene.monotonic_s))) == kept
+    assert json.loads(json.dumps(record(alert, scene.moment))) == kept
 
 
 def test_a_record_of_the_released_version_is_judged_on() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from phasewatch.alerts.event import Event
 from phasewatch.configuration.files import load_messages
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LL, LN, phase_name
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import RULES
@@ -55,7 +56,7 @@ class Story:
     def _take(self, name: str, what: Values | None, t_s: float) -> list[Event]:
         at, monotonic_s = START + timedelta(seconds=t_s), 1000.0 + t_s
         if what is None:
-            return self.watch.failure(name, "no answer", at, monotonic_s)
+            return self.watch.failure(name, "no answer", Moment(at, monotonic_s))
         return self.watch.reading(Reading(name, at, monotonic_s, dict(what)))
 
     def now(self) -> datetime:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from phasewatch.alerts.lifecycle import Delays, Life, Timer
 from phasewatch.electrical.severity import Severity
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import Condition, Truth
 
 AGAIN_S: Final = 60.0
@@ -42,12 +43,12 @@ class Decision:
     until_s: float | None = None
     """The same by the monotonic clock; None also before it is known."""
 
-    def counted(self, at: datetime, monotonic_s: float) -> Self:
+    def counted(self, moment: Moment) -> Self:
         """Count the time left by the monotonic clock, so that setting the wall clock moves no end."""
         if self.until is None or self.until_s is not None:
             return self
-        left_s = min(max(0.0, (self.until - at).total_seconds()), LONGEST_S)
-        return replace(self, until_s=monotonic_s + left_s)
+        left_s = min(max(0.0, (self.until - moment.at).total_seconds()), LONGEST_S)
+        return replace(self, until_s=moment.monotonic_s + left_s)
 
     def over(self, at_s: float) -> bool:
         """Return whether its time is over."""
@@ -345,8 +346,8 @@ class Alert:
             return "cleared"
         return "unknown" if self.stale else "active"
 
-    def stood_s(self, at: datetime, monotonic_s: float) -> float:
+    def stood_s(self, moment: Moment) -> float:
         """Return how long ago the alert was raised; after a restart only the wall clock knows, and it may be set."""
         if self.timer.raises_s:
-            return monotonic_s - self.timer.raises_s[-1]
-        return 0.0 if self.since is None else max(0.0, (at - self.since).total_seconds())
+            return moment.monotonic_s - self.timer.raises_s[-1]
+        return 0.0 if self.since is None else max(0.0, (moment.at - self.since).total_seconds())

@@ -5,7 +5,6 @@ A bus that is wholly down is one alert, not one a meter: that of the first meter
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from phasewatch.alerts.alert import Alert, Key
@@ -15,6 +14,7 @@ from phasewatch.alerts.event import Event, PointText, Scene, Transition
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import HOLDS
 from phasewatch.rules.meter_offline import MeterOffline
@@ -25,7 +25,7 @@ VOID_AFTER_S: Final = 3600.0
 
 _BUS_SILENT: Final = ("bus_silent",)
 _METER_SILENT: Final = ("meter_silent",)
-"""What stands behind a meter that does not answer: told anew when it is the other one."""
+"""Why a meter does not answer; a change from one to the other is published as a change of verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,53 +76,48 @@ class BusMonitor:
             return own
         return self._root() if self.silent else None
 
-    def poll(
-        self, meter: MeterConfig, reading: Reading | None, failure: str | None, at: datetime, monotonic_s: float
-    ) -> Iterator[Event]:
+    def poll(self, meter: MeterConfig, reading: Reading | None, failure: str | None, moment: Moment) -> Iterator[Event]:
         """Take the outcome of one poll of a meter; yield what it changes."""
         if reading is None:
             self._answering.discard(meter.name)
         else:
             self._answering.add(meter.name)
         silent = self.silent
-        poll = Poll(reading, monotonic_s, meter.refresh_s, failure, silent)
+        poll = Poll(reading, moment.monotonic_s, meter.refresh_s, failure, silent)
         yield from judge(
             self._meter_posts[meter.name],
             poll,
             self._desk,
-            self.meter_scene(meter, at, monotonic_s, reading),
+            self.meter_scene(meter, moment, reading),
             self._held(meter.name),
         )
 
-    def load(self, polls: int, overruns: int, at: datetime, monotonic_s: float) -> Iterator[Event]:
+    def load(self, polls: int, overruns: int, moment: Moment) -> Iterator[Event]:
         """Take what the poller has counted since it began; yield what it changes."""
-        load = BusLoad(monotonic_s, polls, overruns, self._longest_interval_s)
-        yield from judge(self._posts, load, self._desk, self.scene(at, monotonic_s))
+        load = BusLoad(moment.monotonic_s, polls, overruns, self._longest_interval_s)
+        yield from judge(self._posts, load, self._desk, self.scene(moment))
 
-    def scene(self, at: datetime, monotonic_s: float) -> Scene:
-        """Return what stands around a judgement of the bus."""
+    def scene(self, moment: Moment) -> Scene:
+        """Return the scene of a judgement of the bus."""
         meters = tuple(meter.name for meter in self.meters)
-        return Scene(at, monotonic_s, self._teller(at, monotonic_s), meters, reasons=self._messages["reasons"])
+        return Scene(moment=moment, tell=self._teller(moment), meters=meters, reasons=self._messages["reasons"])
 
-    def meter_scene(
-        self, meter: MeterConfig, at: datetime, monotonic_s: float, reading: Reading | None = None
-    ) -> Scene:
-        """Return what stands around a judgement of a meter; of a silent bus every meter is meant."""
+    def meter_scene(self, meter: MeterConfig, moment: Moment, reading: Reading | None = None) -> Scene:
+        """Return the scene of a judgement of a meter; on a silent bus it names every meter."""
         silent = self.silent
         return Scene(
-            at,
-            monotonic_s,
-            self._teller(at, monotonic_s),
-            tuple(one.name for one in self.meters) if silent else (meter.name,),
-            reading.values if reading is not None else {},
-            meter.interval_s,
-            meter.window_s,
-            _BUS_SILENT if silent else _METER_SILENT,
-            self._messages["reasons"],
+            moment=moment,
+            tell=self._teller(moment),
+            meters=tuple(one.name for one in self.meters) if silent else (meter.name,),
+            readings=reading.values if reading is not None else {},
+            interval_s=meter.interval_s,
+            window_s=meter.window_s,
+            verdict=_BUS_SILENT if silent else _METER_SILENT,
+            reasons=self._messages["reasons"],
         )
 
-    def _teller(self, at: datetime, monotonic_s: float) -> Callable[[Alert, Transition], PointText]:
-        return lambda alert, transition: self._tell(alert, transition, alert.stood_s(at, monotonic_s))
+    def _teller(self, moment: Moment) -> Callable[[Alert, Transition], PointText]:
+        return lambda alert, transition: self._tell(alert, transition, alert.stood_s(moment))
 
     def _held(self, meter: str) -> Mapping[str, Alert]:
         root = self._root() if self.silent else None

@@ -1,4 +1,4 @@
-"""The watch over the daemon itself: its journal, its delivery, its clock."""
+"""The monitor of the daemon itself: its journal, its delivery, its clock."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -11,6 +11,7 @@ from phasewatch.alerts.evaluation import judge
 from phasewatch.alerts.event import Event, PointText, Scene, Transition
 from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import Health, RuleOf
 
 DAEMON: Final = "_daemon"
@@ -28,16 +29,16 @@ class DaemonMonitor:
         self._posts = posts(rules, DAEMON)
 
     def judge(self, health: Health, at: datetime) -> Iterator[Event]:
-        """Take how the daemon stands; yield what it changes."""
-        yield from judge(self._posts, health, self._desk, self.scene(at, health.at_s))
+        """Take the health of the daemon; yield what it changes."""
+        yield from judge(self._posts, health, self._desk, self.scene(Moment(at, health.at_s)))
 
-    def scene(self, at: datetime, monotonic_s: float) -> Scene:
-        """Return what stands around a judgement of the daemon."""
+    def scene(self, moment: Moment) -> Scene:
+        """Return the scene of a judgement of the daemon."""
 
         def tell(alert: Alert, transition: Transition) -> PointText:
             if alert.key.rule == TEST and transition in ("raised", "cleared"):
                 return PointText(self._messages["test"][transition])
-            later = later_text(alert, transition, self._messages, alert.stood_s(at, monotonic_s))
+            later = later_text(alert, transition, self._messages, alert.stood_s(moment))
             return PointText(rule_text(alert, self._messages) if later is None else later)
 
-        return Scene(at, monotonic_s, tell, reasons=self._messages["reasons"])
+        return Scene(moment=moment, tell=tell, reasons=self._messages["reasons"])

@@ -8,7 +8,6 @@ then `_step`, which raises, clears or escalates; each change is an event of `pub
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from phasewatch.alerts.alert import Alert, Escalation, Kept, Key, Restart, Suppression, Wait
@@ -16,6 +15,7 @@ from phasewatch.alerts.event import EXPLAINED, Event, Origin, Scene, Transition,
 from phasewatch.alerts.lifecycle import Delays, Timer
 from phasewatch.alerts.snapshot import numbers, record, restored, resumed, worth_keeping
 from phasewatch.alerts.suppression import Holder
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.catalogue import BY_VERDICT, ROOT
 from phasewatch.rules.meter_offline import MeterOffline
 from phasewatch.rules.rule import Condition, Truth
@@ -142,7 +142,7 @@ class AlertEngine:
     ) -> Iterator[Event]:
         self._busy[alert.key] = alert
         if alert.restart.resume is not None:
-            alert.timer = resumed(alert.timer, alert.restart.resume, scene.at, scene.monotonic_s)
+            alert.timer = resumed(alert.timer, alert.restart.resume, scene.moment)
             alert.restart = replace(alert.restart, resume=None)
             alert.kept = alert.kept._replace(at_s=scene.monotonic_s)
         alert.wait = _waiting(alert, condition, delays, scene, held_by)
@@ -290,16 +290,16 @@ class AlertEngine:
         alert.timer, alert.retired = alert.timer.cleared(), True
         return self.clear(alert, scene, reason=scene.reason("not_configured"))
 
-    def running(self, at: datetime, monotonic_s: float, *, every: bool) -> dict[str, dict[str, Any]]:
+    def running(self, moment: Moment, *, every: bool) -> dict[str, dict[str, Any]]:
         """Return the records, by path, of alerts whose timers the journal should have, and take them as kept.
 
         `every`: also those that are not worth a write as yet.
         """
         found = {}
         for alert in self.busy():
-            if worth_keeping(alert, monotonic_s) or (every and alert.timer.run_s != alert.kept.timer_s):
-                found[str(alert.key)] = record(alert, at, monotonic_s)
-                alert.kept = Kept(alert.timer.run_s, monotonic_s)
+            if worth_keeping(alert, moment.monotonic_s) or (every and alert.timer.run_s != alert.kept.timer_s):
+                found[str(alert.key)] = record(alert, moment)
+                alert.kept = Kept(alert.timer.run_s, moment.monotonic_s)
         return found
 
     def publish(

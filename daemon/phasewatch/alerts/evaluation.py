@@ -1,4 +1,4 @@
-"""A post: one rule at one subject. Posts of a subject are judged in order, causes first."""
+"""A rule bound to one subject. The rules of a subject are judged in order, causes first."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ _OVER: Final = Condition(False, True)
 
 @dataclass(frozen=True, slots=True)
 class RuleBinding(Generic[Seen]):
-    """A rule where it stands: what its alert is called, and how long a condition must hold."""
+    """A rule at one subject: the key of its alert, and how long a condition must hold."""
 
     rule: RuleOf[Seen]
     key: Key
     delays: Delays
     alerts: dict[str | None, Alert] = field(default_factory=dict, compare=False)
-    """The desk's alerts of this rule by phase, so that a poll need not look them up."""
+    """The engine's alerts of this rule by phase, so that a poll need not look them up."""
 
 
 def judge(

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.snapshot import record
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import phase_name
 
 SCHEMA: Final = "phasewatch.alert/1"
@@ -39,12 +40,11 @@ class PointText:
     """`code`, `phase`, `causes`, `cannot_tell`, `next_steps`; None where the alert has no diagnosis."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Circumstances of a judgement; the text is asked for only when something changed."""
+    """The circumstances of a judgement; `tell` words a change, and is called only for one."""
 
-    at: datetime
-    monotonic_s: float
+    moment: Moment
     tell: Callable[[Alert, Transition], PointText]
     meters: tuple[str, ...] = ()
     readings: Mapping[str, float] = field(default_factory=dict)
@@ -54,6 +54,16 @@ class Scene:
     """Code and phases of the verdict; empty where there is no diagnosis."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """The words of each reason that phasewatch itself has for a transition."""
+
+    @property
+    def at(self) -> datetime:
+        """Wall clock."""
+        return self.moment.at
+
+    @property
+    def monotonic_s(self) -> float:
+        """Monotonic clock."""
+        return self.moment.monotonic_s
 
     def reason(self, code: str) -> str:
         """Return a reason in words."""
@@ -127,7 +137,7 @@ def event(
         "blind": {"interval_s": scene.interval_s, "window_s": scene.window_s},
         "stale_after_s": origin.stale_after_s,
     }
-    return Event(alert.key, transition, payload, record(alert, scene.at, scene.monotonic_s), alert.standing)
+    return Event(alert.key, transition, payload, record(alert, scene.moment), alert.standing)
 
 
 def occurrence(alert: Alert, origin: Origin) -> str:

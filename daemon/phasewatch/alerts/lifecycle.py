@@ -31,7 +31,7 @@ from phasewatch.rules.rule import Truth
 
 
 class State(Enum):
-    """Where an alert stands."""
+    """Where the condition of an alert is in its life."""
 
     CLEAR = "clear"
     PENDING = "pending"
@@ -74,7 +74,7 @@ class Delays:
     void_after_s: float = 60.0
     """A gap between valid samples longer than this voids a half-run timer."""
     latch: bool = False
-    """Once raised, the alert stands until it is acknowledged."""
+    """Once raised, the alert clears only after it is acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)

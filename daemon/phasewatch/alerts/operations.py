@@ -1,14 +1,12 @@
-"""What operators do to alerts, and what time does to that: acknowledging, shelving, a test.
+"""Commands of operators: read from an untrusted body, done to alerts, and answered; and what ends by time alone.
 
-A shelved alert is judged, journaled and published as before, each time with `shelved_until`, so that whoever shows
-alerts can leave it out; it is no news, it is not first out, and it stands apart in the counts. Shelving outlasts the
-occurrence; an acknowledgement ends with it.
+A shelved alert is judged, journaled and published as before, each time with `shelved_until`, so that a
+subscriber can leave it out; it is never first out, and it is counted apart. Shelving outlasts the occurrence; an
+acknowledgement ends with it.
 
 Both end at a wall clock time that people gave. While the daemon runs, the time left at the moment of the command is
 counted with the monotonic clock, so setting the clock moves no end; after a restart the wall clock decides, and no more
 than seven days are ever left.
-
-What an operator asks for, read from an untrusted body; and what he is told.
 """
 
 import re
@@ -23,6 +21,7 @@ from phasewatch.alerts.daemon_monitor import DAEMON, TEST
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Scene, occurrence, stamp
 from phasewatch.alerts.lifecycle import Life, State, Timer
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import Condition
 
 Verb = Literal["acknowledge", "shelve", "unshelve", "resync", "test"]
@@ -50,7 +49,7 @@ _PHASE: Final = re.compile(r"l[123]")
 
 
 class CommandError(Exception):
-    """A command that cannot be done; one line with the place and the mend."""
+    """A command that cannot be done; one line with the place and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +90,15 @@ class Answer:
 
     def payload(self) -> dict[str, Any]:
         """Return the answer as it is published."""
-        said = {"request": self.request, "verb": self.verb, "ok": self.ok, "alert_id": self.alert_id}
-        return {**said, "error": self.error} | ({} if self.note is None else {"note": self.note})
+        answer = {"request": self.request, "verb": self.verb, "ok": self.ok, "alert_id": self.alert_id}
+        return {**answer, "error": self.error} | ({} if self.note is None else {"note": self.note})
 
 
 def refusal(verb: str, body: object, error: CommandError) -> Answer:
     """Return the answer to a body that could not be read; it carries the request if that much could be read."""
     request = body.get("request") if isinstance(body, Mapping) else None
     readable = isinstance(request, str) and len(request) <= MOST_CHARACTERS and not _hidden(request)
-    # A verb that is none is told as it was written, as far as that can be shown.
+    # An unknown verb is quoted as it was written, as far as it can be shown.
     return Answer(request if readable else None, ascii(verb)[1:-1][:MOST_SHOWN], ok=False, error=str(error))
 
 
@@ -214,17 +213,17 @@ def operate(desk: AlertEngine, command: Command, scene_of: SceneOf) -> tuple[Ans
     return Answer(command.request, command.verb, ok=True, alert_id=alert_id, note=note), events
 
 
-def end_what_is_over(desk: AlertEngine, scene_of: SceneOf, at: datetime, monotonic_s: float) -> Iterator[Event]:
+def end_what_is_over(desk: AlertEngine, scene_of: SceneOf, moment: Moment) -> Iterator[Event]:
     """End shelvings and acknowledgements whose time is over."""
     for alert in desk.busy():
         if alert.shelving is not None:
-            alert.shelving = alert.shelving.counted(at, monotonic_s)
-            if alert.shelving.over(monotonic_s):
+            alert.shelving = alert.shelving.counted(moment)
+            if alert.shelving.over(moment.monotonic_s):
                 scene = scene_of(alert)
                 yield _unshelve(desk, alert, scene, PHASEWATCH, scene.reason("shelving_over"))
         if alert.acknowledgement is not None:
-            alert.acknowledgement = alert.acknowledgement.counted(at, monotonic_s)
-            if alert.acknowledgement.over(monotonic_s):
+            alert.acknowledgement = alert.acknowledgement.counted(moment)
+            if alert.acknowledgement.over(moment.monotonic_s):
                 alert.acknowledgement = None
                 scene = scene_of(alert)
                 reason = scene.reason("acknowledgement_over")
@@ -247,7 +246,7 @@ def _acknowledge(desk: AlertEngine, alert: Alert, command: Command, scene: Scene
     alert.timer = replace(alert.timer, back=None)  # a return so far is acknowledged with it
     if alert.acknowledgement is not None and alert.acknowledgement.until == command.until:
         return [], "already acknowledged"
-    alert.acknowledgement = Decision(command.until).counted(scene.at, scene.monotonic_s)
+    alert.acknowledgement = Decision(command.until).counted(scene.moment)
     events = [desk.publish(alert, "acknowledged", scene, by=command.by, reason=command.reason)]
     if alert.timer.latched:
         alert.timer = replace(alert.timer, latched=False)
@@ -259,7 +258,7 @@ def _acknowledge(desk: AlertEngine, alert: Alert, command: Command, scene: Scene
 def _shelve(desk: AlertEngine, alert: Alert, command: Command, scene: Scene) -> tuple[list[Event], str | None]:
     if alert.shelved_until == command.until:
         return [], f"already shelved until {stamp(command.until)}"
-    alert.shelving = Decision(command.until).counted(scene.at, scene.monotonic_s)
+    alert.shelving = Decision(command.until).counted(scene.moment)
     return [desk.publish(alert, "shelved", scene, by=command.by, reason=command.reason)], None
 
 
@@ -308,7 +307,7 @@ def _by_name(desk: AlertEngine, key: Key) -> Alert:
     if not of_rule:
         rules = ", ".join(sorted({alert.key.rule for alert in alerts}))
         raise CommandError(f"rule: {key.subject} has no alert {key.rule}; one of {rules}")
-    found = next((alert for alert in of_rule if key.phase in (alert.key.phase, _told_phase(alert))), None)
+    found = next((alert for alert in of_rule if key.phase in (alert.key.phase, _published_phase(alert))), None)
     if found is not None:
         return found
     phases = ", ".join(sorted(alert.key.phase for alert in of_rule if alert.key.phase))
@@ -317,8 +316,8 @@ def _by_name(desk: AlertEngine, key: Key) -> Alert:
     raise CommandError(f"phase: {key.subject}/{key.rule} is kept by phase; name one of {phases}")
 
 
-def _told_phase(alert: Alert) -> str:
-    """Return the slug of the phase that an alert is told with, whether it is kept by phase or not."""
+def _published_phase(alert: Alert) -> str:
+    """Return the slug of the phase that an alert is published with, whether it is kept by phase or not."""
     return alert.key.phase or str((alert.verdicts.verdict or {}).get("phase") or "").lower()
 
 

@@ -1,7 +1,6 @@
-"""The watch over one point: readings are joined, diagnosed, and judged by every rule, causes first."""
+"""The monitor of one point: readings are joined, diagnosed, and judged by every rule, causes first."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from phasewatch.alerts.alert import Alert, Key
@@ -16,6 +15,7 @@ from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.per_unit import History
 from phasewatch.electrical.supply import Supply, likelier_nominal_v
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LN
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.rule import Learner, Rule, View
@@ -56,7 +56,7 @@ class PointMonitor:
         self.seen_live = (False, False, False)
         """Whether each phase has ever carried voltage here."""
         self.live_changed = False
-        """Set when `seen_live` has grown, for whoever keeps it over a restart."""
+        """Set when `seen_live` has grown, for the journal."""
         self._joint, self._limits, self._desk, self._messages = joint, limits, desk, messages
         self._since_s = 0.0
         self._stood: tuple[float | None, ...] = ()
@@ -66,7 +66,7 @@ class PointMonitor:
         ]
 
     def learned(self) -> dict[str, Any] | None:
-        """Return what the rules have learned, by rule, for whoever keeps it; None if nothing new since it was asked."""
+        """Return what the rules have learned, by rule, for the journal; None if nothing is new since the last call."""
         learners = {post.key.rule: post.rule for post in self._posts if isinstance(post.rule, Learner)}
         if not any(rule.changed for rule in learners.values()):
             return None
@@ -115,34 +115,33 @@ class PointMonitor:
         self.diagnosis = diagnose(joined.geometry, self.supply, history, joined.unjudged, joined.contradiction)
         return list(self._judge(joined, self.diagnosis))
 
-    def silence(self, at: datetime, monotonic_s: float, offline: Alert | None = None) -> list[Event]:
+    def silence(self, moment: Moment, offline: Alert | None = None) -> list[Event]:
         """Take a failed poll; standing alerts become unknown when nothing could be judged for too long.
 
         `offline`: the alert that explains the silence; None while there is none.
         """
         if self._judged_s is None:
-            self._judged_s = monotonic_s
-        silent = monotonic_s - self._judged_s > self.stale_s
+            self._judged_s = moment.monotonic_s
+        silent = moment.monotonic_s - self._judged_s > self.stale_s
         own = {post.key.rule for post in self._posts}  # a meter may have the point's name, and alerts of its own
         standing = [alert for alert in self._desk.standing(self.name) if alert.key.rule in own]
         unknown = [alert for alert in standing if silent or alert.stale]
-        return list(self._desk.silence(unknown, self.scene(at, monotonic_s), offline))
+        return list(self._desk.silence(unknown, self.scene(moment), offline))
 
-    def scene(self, at: datetime, monotonic_s: float) -> Scene:
-        """Return what stands around a judgement of this point."""
+    def scene(self, moment: Moment) -> Scene:
+        """Return the scene of a judgement of this point."""
         blind = Blind(self.interval_s, self.window_s)
         return Scene(
-            at,
-            monotonic_s,
-            lambda alert, transition: point_alert_text(
-                alert, transition, self._diagnosed(), self._messages, alert.stood_s(at, monotonic_s), blind
+            moment=moment,
+            tell=lambda alert, transition: point_alert_text(
+                alert, transition, self._diagnosed(), self._messages, alert.stood_s(moment), blind
             ),
-            self.meters,
-            self.reading.values if self.reading is not None else {},
-            self.interval_s,
-            self.window_s,
-            () if self.diagnosis is None else (self.diagnosis.verdict.code, *self.diagnosis.verdict.phases),
-            self._messages["reasons"],
+            meters=self.meters,
+            readings=self.reading.values if self.reading is not None else {},
+            interval_s=self.interval_s,
+            window_s=self.window_s,
+            verdict=() if self.diagnosis is None else (self.diagnosis.verdict.code, *self.diagnosis.verdict.phases),
+            reasons=self._messages["reasons"],
         )
 
     def likelier_nominal_v(self) -> float | None:
@@ -155,7 +154,7 @@ class PointMonitor:
 
     def _judge(self, joined: Joined, diagnosis: Diagnosis) -> Iterator[Event]:
         view = View(joined.reading, diagnosis, self._limits, self.seen_live, self.window_s)
-        scene = self.scene(joined.reading.at, joined.reading.monotonic_s)
+        scene = self.scene(joined.reading.moment)
         yield from judge(self._posts, view, self._desk, scene)
 
     def _remember(self, joined: Joined) -> None:

@@ -1,11 +1,10 @@
-"""The watch over one site, without clock or I/O: readings and failures go in, events come out.
+"""The monitor of one site, without clock or I/O: readings and failures go in, events come out.
 
-Live polling and replay feed the same watch, so both reach the same alerts.
+Live polling and replay feed the same monitor, so both reach the same alerts.
 
-What is no longer configured: its end is told, and what numbers its occurrences is kept.
-
-An `alert_id` names one occurrence for good, and whoever ignores an older `rev` must not ignore an alert because its
-rule was away for a while. So a forgotten alert leaves its two numbers behind, in one record for the whole journal.
+An alert whose rule is no longer configured is cleared and forgotten, but for `count` and `rev`. An `alert_id` names one
+occurrence for good, and a subscriber that ignores an older `rev` must not ignore an alert because its rule was removed
+for a while: the two numbers of every forgotten alert are in one record of the journal.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from phasewatch.alerts.operations import Answer, Command, end_what_is_over, oper
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.snapshot import numbers, readable
 from phasewatch.alerts.statistics import Counts, count
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.reading import Reading
 from phasewatch.rules.catalogue import METER_RULES
 from phasewatch.rules.rule import Health
@@ -60,72 +60,71 @@ class SiteMonitor:
     def reading(self, reading: Reading) -> list[Event]:
         """Take one meter's reading."""
         bus, meter = self._meters[reading.source]
-        events = list(bus.poll(meter, reading, None, reading.at, reading.monotonic_s))
+        events = list(bus.poll(meter, reading, None, reading.moment))
         return events + self.points[meter.point].feed(reading)
 
-    def failure(self, name: str, detail: str, at: datetime, monotonic_s: float) -> list[Event]:
+    def failure(self, name: str, detail: str, moment: Moment) -> list[Event]:
         """Take one failed poll of a meter: no sample."""
         bus, meter = self._meters[name]
-        events = list(bus.poll(meter, None, detail, at, monotonic_s))
+        events = list(bus.poll(meter, None, detail, moment))
         point = self.points[meter.point]
         offline = next(filter(None, (self._meters[one][0].offline(one) for one in point.meters)), None)
-        return events + point.silence(at, monotonic_s, offline)
+        return events + point.silence(moment, offline)
 
-    def load(self, bus: str, polls: int, overruns: int, at: datetime, monotonic_s: float) -> list[Event]:
+    def load(self, bus: str, polls: int, overruns: int, moment: Moment) -> list[Event]:
         """Take what the poller of a bus has counted since it began."""
-        return list(self.buses[bus].load(polls, overruns, at, monotonic_s))
+        return list(self.buses[bus].load(polls, overruns, moment))
 
     def health(self, health: Health, at: datetime) -> list[Event]:
-        """Take how the daemon itself stands."""
+        """Take the health of the daemon itself."""
         return list(self.daemon.judge(health, at))
 
-    def operate(self, command: Command, at: datetime, monotonic_s: float) -> tuple[Answer, list[Event]]:
-        """Do what an operator asks for; `resync` changes nothing: whoever publishes does it on an answer that is ok."""
-        return operate(self.desk, command, lambda alert: self._scene(alert, at, monotonic_s))
+    def operate(self, command: Command, moment: Moment) -> tuple[Answer, list[Event]]:
+        """Do what an operator asks for; `resync` changes nothing here: the publisher acts on its answer."""
+        return operate(self.desk, command, lambda alert: self._scene(alert, moment))
 
-    def tick(self, at: datetime, monotonic_s: float) -> list[Event]:
+    def tick(self, moment: Moment) -> list[Event]:
         """Return what time alone does: shelvings and acknowledgements end.
 
         A chattering alert goes quiet by its readings, and not by time without any.
         """
-        return list(end_what_is_over(self.desk, lambda alert: self._scene(alert, at, monotonic_s), at, monotonic_s))
+        return list(end_what_is_over(self.desk, lambda alert: self._scene(alert, moment), moment))
 
     def retire(
         self,
         paths: Iterable[str],
-        at: datetime,
-        monotonic_s: float,
+        moment: Moment,
         records: Mapping[str, dict[str, Any]] | None = None,
     ) -> list[Event]:
         """Forget what is no longer configured but for its numbers; return the ends of the alerts that stand.
 
         `records`: of what is not on the desk, as at a start. `desk.numbers` is another one afterwards.
         """
-        return retire(self.desk, paths, lambda alert: self._scene(alert, at, monotonic_s), records or {})
+        return retire(self.desk, paths, lambda alert: self._scene(alert, moment), records or {})
 
-    def running(self, at: datetime, monotonic_s: float, *, every: bool = False) -> dict[str, dict[str, Any]]:
+    def running(self, moment: Moment, *, every: bool = False) -> dict[str, dict[str, Any]]:
         """Return the records, by path, of alerts whose timers the journal should know of, and take them as kept.
 
         `every`: at the end, also those that are not worth a write as yet.
         """
-        return self.desk.running(at, monotonic_s, every=every)
+        return self.desk.running(moment, every=every)
 
-    def counts(self, at: datetime, monotonic_s: float) -> Counts:
+    def counts(self, moment: Moment) -> Counts:
         """Return how many alerts there are of each kind."""
-        return count(self.desk, at, monotonic_s)
+        return count(self.desk, moment)
 
-    def _scene(self, alert: Alert, at: datetime, monotonic_s: float) -> Scene:
-        """Return what stands around a change of an alert that no reading brings about."""
+    def _scene(self, alert: Alert, moment: Moment) -> Scene:
+        """Return the scene of a change that no reading causes."""
         subject, rule, _ = alert.key
         bus = self._subjects_of_buses.get(subject)
         if bus is not None:
-            return bus.scene(at, monotonic_s)
+            return bus.scene(moment)
         if subject in self.points and rule not in METER_RULES:
-            return self.points[subject].scene(at, monotonic_s)
+            return self.points[subject].scene(moment)
         if subject in self._meters:
             bus, meter = self._meters[subject]
-            return bus.meter_scene(meter, at, monotonic_s)
-        return self.daemon.scene(at, monotonic_s)
+            return bus.meter_scene(meter, moment)
+        return self.daemon.scene(moment)
 
     @property
     def meters(self) -> Collection[str]:

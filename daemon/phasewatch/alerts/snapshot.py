@@ -26,6 +26,7 @@ from phasewatch.alerts.alert import (
     Wording,
 )
 from phasewatch.alerts.lifecycle import RAISES, State, Timer
+from phasewatch.meters.moment import Moment
 
 OUTAGE_S: Final = 3600.0
 """A longer outage voids half-run timers."""
@@ -39,11 +40,11 @@ _PLAIN: Final = ("count", "rev", "stale", "first_out", "worst")
 """What an alert has besides its parts, as it is in JSON."""
 
 
-def record(alert: Alert, at: datetime, monotonic_s: float) -> dict[str, Any]:
+def record(alert: Alert, moment: Moment) -> dict[str, Any]:
     """Return what a restart needs to go on where it was: the records of the parts, and what the alert itself has."""
-    raised_s = tuple(round(monotonic_s - raised_s, 3) for raised_s in alert.timer.raises_s)
+    raised_s = tuple(round(moment.monotonic_s - raised_s, 3) for raised_s in alert.timer.raises_s)
     return {
-        **(alert.restart.resume or Resume(at, raised_s)).record(),
+        **(alert.restart.resume or Resume(moment.at, raised_s)).record(),
         **alert.timer.record(),
         **alert.verdicts.record(),
         **alert.wording.record(),
@@ -100,14 +101,14 @@ def numbers(kept: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def resumed(timer: Timer, kept: Resume, at: datetime, monotonic_s: float) -> Timer:
+def resumed(timer: Timer, kept: Resume, moment: Moment) -> Timer:
     """Return the timer of a restored alert, now that the clocks are known."""
-    outage_s = (at - kept.at).total_seconds()
+    outage_s = (moment.at - kept.at).total_seconds()
     known = -SET_BACK_S <= outage_s <= OUTAGE_S
-    timer = timer.resumed(monotonic_s, known=known)
+    timer = timer.resumed(moment.monotonic_s, known=known)
     if not known:
         return timer
-    begun_s = monotonic_s - max(0.0, outage_s)
+    begun_s = moment.monotonic_s - max(0.0, outage_s)
     return replace(timer, raises_s=tuple(begun_s - ago_s for ago_s in kept.raised_s)[-RAISES:])
 
 

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final, Literal
 
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.electrical.severity import Severity
+from phasewatch.meters.moment import Moment
 
 NEWS_S: Final = 600.0
 LONG_S: Final = 86400.0
@@ -37,16 +37,16 @@ class Counts:
     by_severity: Mapping[Severity, int] = field(default_factory=dict)
     """Of the active."""
     by_state: Mapping[tuple[Severity, Literal["active", "unknown"]], int] = field(default_factory=dict)
-    """Everything that stands, by severity and published state."""
+    """Everything that is raised, by severity and published state."""
 
 
-def count(desk: AlertEngine, at: datetime, monotonic_s: float) -> Counts:
+def count(desk: AlertEngine, moment: Moment) -> Counts:
     """Return the counts at a moment."""
     busy = desk.busy()
     standing = [alert for alert in busy if alert.standing]
     unshelved = [alert for alert in standing if alert.shelving is None]
     active = [alert for alert in unshelved if alert.suppressed_by is None]
-    while desk.news and monotonic_s - desk.news[0].monotonic_s > NEWS_S:
+    while desk.news and moment.monotonic_s - desk.news[0].monotonic_s > NEWS_S:
         desk.news.popleft()
     return Counts(
         active=len(active),
@@ -54,7 +54,7 @@ def count(desk: AlertEngine, at: datetime, monotonic_s: float) -> Counts:
         shelved=sum(alert.shelving is not None for alert in busy),
         suppressed=len(unshelved) - len(active),
         stale=sum(alert.stale for alert in standing),
-        standing_24h=sum(alert.stood_s(at, monotonic_s) > LONG_S for alert in active),
+        standing_24h=sum(alert.stood_s(moment) > LONG_S for alert in active),
         chattering=sum(alert.timer.chattering for alert in standing),
         raised_10min=len(desk.news),
         by_severity=Counter(alert.severity for alert in active),

@@ -61,14 +61,14 @@ def later_text(alert: Alert, transition: Transition, messages: Messages, stood_s
     unit = (alert.condition.unit if alert.condition else None) or ""
     worst_text = f"{_number(alert.worst, unit)} {unit}".rstrip()
     worst = "" if alert.worst is None else messages["at_worst"].format(worst=worst_text)
-    said = text.format(
+    sentence = text.format(
         title=messages["titles"].get(alert.key.rule, alert.key.rule),
         phase=phase_name(alert.key.phase) or (alert.verdicts.verdict or {}).get("phase") or "",
         seconds=f"{stood_s:.0f}",
         worst=worst,
         until=stamp(alert.shelved_until) or "",
     )
-    return " ".join(said.split())
+    return " ".join(sentence.split())
 
 
 def _later_word(alert: Alert, transition: Transition) -> str | None:

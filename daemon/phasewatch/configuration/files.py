@@ -1,7 +1,8 @@
 """Reads the files beside the program: YAML, profiles, limits, messages; the user's own come first.
 
-YAML is read strictly: what looks like a word stays a word, and no key may come twice. Booleans are `true` and `false`, numbers are decimal, keys are unique; `no`, `12:30:00` and `010` are text. Anchors,
-aliases and tags are refused, so a small file cannot become a large one.
+YAML is read strictly: what looks like a word stays a word, and no key may come twice. Booleans are `true` and `false`,
+numbers are decimal; `no`, `12:30:00` and `010` are text. Anchors, aliases and tags are refused, so that a small file
+cannot become a large one.
 """
 
 import difflib

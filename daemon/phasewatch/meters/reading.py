@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from phasewatch.meters.moment import Moment
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -18,3 +20,8 @@ class Reading:
     """Quantity -> finite value in its unit. What is missing is not in here."""
     missing: dict[str, str] = field(default_factory=dict)
     """Quantity -> why it was asked for and is not there."""
+
+    @property
+    def moment(self) -> Moment:
+        """When that was, by both clocks."""
+        return Moment(self.at, self.monotonic_s)

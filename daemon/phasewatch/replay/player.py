@@ -16,6 +16,7 @@ from phasewatch.alerts.point_monitor import VOID_POLLS, VOID_S, PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.measuring_point import Joined
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.reading import Reading
 from phasewatch.replay.summary import Findings, RecordingError
 from phasewatch.service.build import build_watch, point_names
@@ -62,7 +63,9 @@ class Player:
         now_s = (at - self._begin).total_seconds()
         if now_s - self._last_s > self._gap_s:
             silent_s = self._last_s + self._gap_s
-            yield from self._numbered(self.point.silence(self._begin + timedelta(seconds=silent_s), silent_s), silent_s)
+            yield from self._numbered(
+                self.point.silence(Moment(self._begin + timedelta(seconds=silent_s), silent_s)), silent_s
+            )
         self._last_s = now_s
         reading = Reading(self.point.name, at, now_s, values, missing)
         events = [] if self._meter is None else list(self._polled(*self._meter, reading))
@@ -71,7 +74,7 @@ class Player:
             yield from self._numbered(events, now_s)
 
     def _polled(self, bus: BusMonitor, meter: MeterConfig, reading: Reading) -> Iterator[Event]:
-        return bus.poll(meter, reading, None, reading.at, reading.monotonic_s)
+        return bus.poll(meter, reading, None, reading.moment)
 
     def _numbered(self, events: list[Event], now_s: float) -> Iterator[Played]:
         for event in events:

@@ -31,6 +31,7 @@ from phasewatch.drawing.places import Limits
 from phasewatch.drawing.trends import History, Span
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.electrical.explanation import Messages, explain
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LN, UNITS
 from phasewatch.service.build import circles
 from phasewatch.service.event_recorder import EventRecorder
@@ -144,7 +145,7 @@ def measures(running: Running, at: datetime, now_s: float) -> Measures:
         bus_loads={poller.name: poller.load for poller in running.pollers},
         lines={poller.name: poller.line.copy() for poller in running.pollers},
         points=tuple(_point(point, now_s) for point in running.watch.points.values()),
-        alerts=running.watch.counts(at, now_s),
+        alerts=running.watch.counts(Moment(at, now_s)),
     )
 
 
@@ -236,7 +237,7 @@ class Api(Showing):
     def _do(self, verb: str, body: object) -> Answer:
         at, now_s = self._clock.now(), self._clock.monotonic_s()
         command = parse(verb, body, at)
-        answer, events = self._running.watch.operate(command, at, now_s)
+        answer, events = self._running.watch.operate(command, Moment(at, now_s))
         self._books.commit(events, now_s)
         if answer.ok and verb == "resync":
             self._running.delivery.mqtt.resync()

@@ -9,7 +9,6 @@ Whether the buses of a site can keep the intervals of their meters.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from math import ceil
 from typing import Any, Final, cast
 
@@ -27,6 +26,7 @@ from phasewatch.electrical.supply import Supply
 from phasewatch.meters.decode import Decoder
 from phasewatch.meters.endpoint import Endpoint
 from phasewatch.meters.measuring_point import MeasuringPoint, Member
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.profile import ASSUMED_ACCURACY_PERCENT, Profile
 from phasewatch.meters.readplan import Cost, Request, bus_ms, plan, serial_cost, tcp_cost
 from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES, POINT_RULES
@@ -265,7 +265,7 @@ def changed_buses(old: LoadedSite, new: LoadedSite) -> frozenset[str]:
 
 
 def reconfigure(
-    old: LoadedSite, new: LoadedSite, watch: SiteMonitor, at: datetime, monotonic_s: float
+    old: LoadedSite, new: LoadedSite, watch: SiteMonitor, moment: Moment
 ) -> tuple[SiteMonitor, tuple[str, ...], list[Event]]:
     """Return the watch over a new site, the journal keys of what is no longer configured, and the ends of its alerts.
 
@@ -285,7 +285,7 @@ def reconfigure(
         for bus in new.site.buses
     ]
     gone = _gone(old, new, watch)
-    ends = watch.retire(gone, at, monotonic_s)
+    ends = watch.retire(gone, moment)
     daemon = watch.daemon if _of_daemon(old) == _of_daemon(new) else daemon_watch(new, watch.desk)
     return SiteMonitor(points, buses, watch.desk, daemon), gone, ends
 

@@ -17,6 +17,7 @@ from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.drawing.trends import History
 from phasewatch.electrical.diagnosis import NUMBERS
+from phasewatch.meters.moment import Moment
 from phasewatch.service.build import LEARNED, SEEN_LIVE
 from phasewatch.service.delivery import Delivery
 from phasewatch.service.state import Running
@@ -97,17 +98,17 @@ class EventRecorder:
             point.live_changed = False
             self._delivery.remember({f"{point.name}/{SEEN_LIVE}": json.dumps({"phases": point.seen_live})})
 
-    def turn(self, watch: SiteMonitor, at: datetime, now_s: float) -> None:
+    def turn(self, watch: SiteMonitor, moment: Moment) -> None:
         """Write what is due."""
-        self._remember(watch.running(at, now_s))
-        self._delivery.keep_evidence(self._recorder.due(now_s))
-        if now_s >= self._learned_due_s:
-            self._learned_due_s = now_s + LEARNED_S
+        self._remember(watch.running(moment))
+        self._delivery.keep_evidence(self._recorder.due(moment.monotonic_s))
+        if moment.monotonic_s >= self._learned_due_s:
+            self._learned_due_s = moment.monotonic_s + LEARNED_S
             self._remember(_learned(watch))
 
-    def close(self, watch: SiteMonitor, at: datetime, now_s: float) -> None:
+    def close(self, watch: SiteMonitor, moment: Moment) -> None:
         """Write what a clean end still can."""
-        self._remember({**watch.running(at, now_s, every=True), **_learned(watch)})
+        self._remember({**watch.running(moment, every=True), **_learned(watch)})
         self._delivery.keep_evidence(self._recorder.flush())
 
     def _remember(self, records: Mapping[str, Mapping[str, Any]]) -> None:

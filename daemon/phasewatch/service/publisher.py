@@ -17,6 +17,7 @@ from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.contract import payloads
 from phasewatch.contract.topics import ALERTS, COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
+from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import Health
 from phasewatch.service.build import DISCOVERED, point_names
 from phasewatch.service.delivery import Delivery
@@ -55,7 +56,7 @@ def status(running: Running, now: datetime, now_s: float) -> dict[str, Any]:
         heartbeat_s=STATUS_S,
         clock=clock_state(),
         buses={poller.name: _bus(poller) for poller in running.pollers},
-        alerts=running.watch.counts(now, now_s),
+        alerts=running.watch.counts(Moment(now, now_s)),
         outbox=_outbox(delivery),
         sinks=[asdict(sink) for sink in delivery.sinks],
         storage=delivery.degraded,

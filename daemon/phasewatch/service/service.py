@@ -25,6 +25,7 @@ from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.drawing.trends import History
+from phasewatch.meters.moment import Moment
 from phasewatch.meters.reading import Reading
 from phasewatch.service.api import Api
 from phasewatch.service.build import DISCOVERED, build_watch, changed_buses, meter_plan, needs_restart, reconfigure
@@ -89,7 +90,7 @@ class Service:
         self._announcer = Publisher(loaded, posting, restored, records.get(DISCOVERED, {}))
         self._history, self._broadcast = History(), Broadcast()
         self._books = EventRecorder(self.running, self._envelope, now_s, self._history, self._broadcast)
-        self._books.retire(gone, watch.retire(gone, started, now_s, records), watch, now_s)
+        self._books.retire(gone, watch.retire(gone, Moment(started, now_s), records), watch, now_s)
         self.operations = Api(self.running, self._books, self._clock, self._history, self._announcer.greet)
         self._turned, self._status_due_s, self._beats = (-1, now_s), now_s, 0
         self._reload_asked = asyncio.Event()
@@ -145,7 +146,7 @@ class Service:
             await server.stop()
             await end((*own, *self._bus_tasks.values()))
             await asyncio.gather(*(poller.close() for poller in self.pollers), return_exceptions=True)
-            self._books.close(self.watch, self._clock.now(), self._clock.monotonic_s())
+            self._books.close(self.watch, Moment(self._clock.now(), self._clock.monotonic_s()))
             await asyncio.to_thread(self.delivery.stop, STOP_S)
 
     async def _until(self, stop: asyncio.Event, own: Iterable[asyncio.Task[None]]) -> None:
@@ -199,12 +200,12 @@ class Service:
 
     def _turn(self, now_s: float) -> None:
         watch, now = self.watch, self._clock.now()
-        events = [*watch.tick(now, now_s), *watch.health(health(self.running, now_s), now)]
+        events = [*watch.tick(Moment(now, now_s)), *watch.health(health(self.running, now_s), now)]
         self._beats += 1
         for poller in self.pollers[self._beats % LOAD_BEATS :: LOAD_BEATS]:
-            events += watch.load(poller.name, poller.polls, poller.overruns, now, now_s)
+            events += watch.load(poller.name, poller.polls, poller.overruns, Moment(now, now_s))
         self._books.commit(events, now_s)
-        self._books.turn(watch, now, now_s)
+        self._books.turn(watch, Moment(now, now_s))
 
     def _publish_status(self, now_s: float) -> None:
         self._status_due_s = now_s + STATUS_S
@@ -237,7 +238,7 @@ class Service:
     def on_failure(self, meter: str, detail: str) -> None:
         """Take a failed poll."""
         now_s = self._clock.monotonic_s()
-        self._books.commit(self.watch.failure(meter, detail, self._clock.now(), now_s), now_s)
+        self._books.commit(self.watch.failure(meter, detail, Moment(self._clock.now(), now_s)), now_s)
         self._announcer.availability(meter, online=self.watch.online(meter), failing=True)
         point = self.watch.points[self.watch.point_of(meter)]
         self._announcer.silent(point, self._clock.now(), now_s)
@@ -278,7 +279,7 @@ class Service:
         closing = [poller for poller in running.pollers if poller.name in changed]
         await asyncio.gather(*(poller.close() for poller in closing), return_exceptions=True)
         # From here to the end nothing waits: no reading comes in between.
-        running.watch, gone, ends = reconfigure(before, loaded, running.watch, clock.now(), clock.monotonic_s())
+        running.watch, gone, ends = reconfigure(before, loaded, running.watch, Moment(clock.now(), clock.monotonic_s()))
         running.loaded = loaded
         self._books.retire(gone, ends, running.watch, clock.monotonic_s())
         kept = {poller.name: poller for poller in running.pollers if poller.name not in changed}
