@@ -67,7 +67,10 @@ class HttpReceiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # the line was cut within the request
                 receiver.serve(self, Request(self.path, dict(self.headers.items()), body))
 
             def setup(self) -> None:
