@@ -6,9 +6,10 @@ Only `site`, `buses` and `mqtt.urls` have no default. Checks across keys are in 
 import errno
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -72,6 +73,9 @@ def text_of(path: Path) -> str:
 
 LINE_VOLTAGES: Final = (190.0, 200.0, 208.0, 380.0, 400.0, 415.0, 440.0, 480.0, 600.0, 690.0)
 """Common line-to-line voltages that are not a common phase-to-neutral one."""
+
+Language = Literal["en", "zh"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Whole = Annotated[int, Field(strict=True)]
@@ -162,13 +166,40 @@ class BusSettings(Section):
         return parse_url(self.url)
 
 
+_BROKER_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where a broker listens."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @classmethod
+    def parse(cls, url: str) -> "Broker":
+        """Read `mqtt://host[:port]` or, with TLS, `mqtts://host[:port]`. Raises: ValueError when it is neither."""
+        wanted = "must be mqtt://host:1883 or mqtts://host:8883"
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ValueError(wanted) from None
+        beside = parts.path.strip("/") or parts.query or parts.fragment or " " in url
+        if parts.scheme not in _BROKER_PORTS or not parts.hostname or beside:
+            raise ValueError(wanted)
+        if parts.username or parts.password:
+            raise ValueError("carries a user or password; use mqtt.username and mqtt.password_file")
+        _check_port(parts)
+        return cls(parts.hostname, parts.port or _BROKER_PORTS[parts.scheme], parts.scheme == "mqtts")
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
 def _broker_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or " " in url:
-        raise ValueError("must be mqtt://host:1883 or mqtts://host:8883")
-    if parts.username or parts.password:
-        raise ValueError("carries a user or password; use mqtt.username and mqtt.password_file")
-    _check_port(parts)
+    Broker.parse(url)
     return url
 
 
@@ -313,7 +344,7 @@ class Site(Section):
     """The whole site file."""
 
     site: Slug
-    language: Literal["en", "zh"] = "en"
+    language: Language = "en"
     state_dir: Path = Path("/var/lib/phasewatch")
     supply: SupplySettings = SupplySettings()
     buses: tuple[BusSettings, ...] = Field(min_length=1)

@@ -3,8 +3,9 @@ from pathlib import Path
 
 from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.types import DeliveryConfig
-from phasewatch.adapters.mqtt.client import UNSUPPORTED_PROTOCOL, Broker, Closed, Connection, Signal, Stage
+from phasewatch.adapters.mqtt.client import UNSUPPORTED_PROTOCOL, Closed, Connection, Signal, Stage
 from phasewatch.adapters.mqtt.failover import SESSION_TAKEN_OVER, BrokerSelector
+from phasewatch.settings import Broker
 from tests.broker import free_port
 
 REFUSED_LOGIN = 0x86

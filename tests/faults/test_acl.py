@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.mqtt.client import Acked, Broker, Login, Opened
+from phasewatch.adapters.mqtt.client import Acked, Login, Opened
+from phasewatch.settings import Broker
 from tests.adapters.test_mqtt import Heard
 from tests.broker import Mosquitto, mosquitto, wait_until
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.mqtt.client import Acked, Broker, Login, Opened, Stage
+from phasewatch.adapters.mqtt.client import Acked, Login, Opened, Stage
+from phasewatch.settings import Broker
 from tests.adapters.test_mqtt import Heard
 from tests.broker import Mosquitto, free_port, mosquitto, wait_until
 from tests.fault_proxy import SOUND, Fault, fault_proxy

@@ -10,6 +10,7 @@ import typer
 from phasewatch.adapters.http.client import Control
 from phasewatch.cli.daemon_client import order, show
 from phasewatch.cli.errors import problem_found, say
+from phasewatch.electrical.severity import RANK
 
 PATIENCE_S: Final = 10.0
 """A test alert that is not delivered by then is not delivered."""
@@ -17,7 +18,6 @@ PAUSE_S: Final = 0.3
 TEST_EVENTS: Final = 2
 """A test alert is raised and cleared."""
 DONE: Final = {"acknowledge": "acknowledged", "shelve": "shelved", "unshelve": "no longer shelved"}
-_RANK: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 
 def list_alerts(control: Control, *, every: bool, as_json: bool) -> None:
@@ -33,7 +33,7 @@ def standing(control: Control, *, every: bool = False) -> list[dict[str, Any]]:
     """Return the alerts that stand, the worst first. Raises: InputError."""
     alerts = show(control, "/api/alerts").get("alerts", [])
     kept = [alert for alert in alerts if every or alert.get("state") != "cleared"]
-    return sorted(kept, key=lambda a: (a.get("state") == "cleared", _RANK.get(a.get("severity"), 9), a["since"] or ""))
+    return sorted(kept, key=lambda a: (a.get("state") == "cleared", -RANK.get(a.get("severity"), -9), a["since"] or ""))
 
 
 def lines(alerts: Sequence[Mapping[str, Any]]) -> Iterator[str]:

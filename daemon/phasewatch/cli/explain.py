@@ -26,6 +26,7 @@ from phasewatch.meters.quantities import CURRENT_N, CURRENTS, LL, LN, LPE, NPE
 from phasewatch.replay.columns import Columns, has_decimal_comma, own_quantity, with_points
 from phasewatch.replay.csv_reader import Grid, fits, grid
 from phasewatch.replay.summary import RecordingError
+from phasewatch.settings import LANGUAGES
 
 SNIFFED_ROWS: Final = 1000
 """Rows from which is told how decimals are written."""
@@ -91,9 +92,6 @@ def _values(place: str, columns: Columns, cells: Sequence[str], comma: bool) -> 
             say(f"{place}: {name}: {cell!r} is not a finite number of 0 or more: taken as missing")
         else:
             yield name, value
-
-
-LANGUAGES: Final = ("en", "zh")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import get_args
 
 import typer
 from pydantic import ValidationError
@@ -25,9 +25,7 @@ from phasewatch.configuration.files import limits_ids, parse_yaml
 from phasewatch.configuration.site import build_site
 from phasewatch.electrical.supply import System
 from phasewatch.meters.quantities import FREQUENCY
-from phasewatch.settings import LINE_VOLTAGES, MqttSettings
-
-LANGUAGES: Final = ("en", "zh")
+from phasewatch.settings import LANGUAGES, LINE_VOLTAGES, MqttSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from phasewatch import version
 from phasewatch.adapters.http.client import Control, ControlError
 from phasewatch.cli.daemon_client import show, sockets
 from phasewatch.cli.errors import say
-from phasewatch.cli.explain import LANGUAGES
 from phasewatch.commissioning.one_poll import poll_until_joined
 from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.files import load_messages
@@ -22,6 +21,7 @@ from phasewatch.report.content import Material
 from phasewatch.report.events import MOST_EVENTS, wanted_evidence
 from phasewatch.report.page import page
 from phasewatch.service.build import build_watch
+from phasewatch.settings import LANGUAGES
 
 STDOUT: Final = Path("-")
 

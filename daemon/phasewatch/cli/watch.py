@@ -26,11 +26,12 @@ from rich.text import Text
 from phasewatch.adapters.http.client import Control, ControlError
 from phasewatch.cli.alerts import standing
 from phasewatch.cli.daemon_client import show
-from phasewatch.cli.explain import LANGUAGES
 from phasewatch.configuration.errors import InputError
 from phasewatch.configuration.files import load_messages
 from phasewatch.electrical.explanation import Messages
+from phasewatch.electrical.severity import SEVERITIES
 from phasewatch.meters.quantities import LL, LN, PHASES, phase_name
+from phasewatch.settings import LANGUAGES
 
 GRACE_S: Final = 3.0
 """So much longer than the interval may pass before what was heard is taken as old."""
@@ -79,7 +80,6 @@ class Sight:
 
 WIDE: Final = 118
 """Columns from which line-to-line voltages have a column of their own, and every voltage a decimal."""
-_RANK: Final = ("critical", "high", "medium", "low")
 _STYLES: Final = {"critical": "bold white on red", "high": "bold red", "medium": "yellow", "low": "cyan"}
 _GOOD: Final = "green"
 _OLD: Final = "bright_black"
@@ -143,9 +143,9 @@ def _fitting(told: Told, room: Room) -> tuple[Sequence[Mapping[str, Any]], int]:
 
 def _rank(point: Mapping[str, Any]) -> int:
     severity = _severity(point)
-    if severity in _RANK:
-        return _RANK.index(severity)
-    return len(_RANK) + (point.get("verdict") == "normal" and point.get("quality") != "stale")
+    if severity in SEVERITIES:
+        return SEVERITIES.index(severity)
+    return len(SEVERITIES) + (point.get("verdict") == "normal" and point.get("quality") != "stale")
 
 
 def _severity(point: Mapping[str, Any]) -> str | None:

@@ -25,7 +25,7 @@ from phasewatch.commissioning.site_file import Draft, DraftBus, DraftMeter, inte
 from phasewatch.configuration.errors import InputError
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.measuring_point import Wiring
-from phasewatch.meters.profile import Profile
+from phasewatch.meters.profile import SLUG_PATTERN, Profile
 from phasewatch.meters.quantities import FREQUENCY, LN, PHASES
 
 WIRINGS: Final = get_args(Wiring)
@@ -45,7 +45,7 @@ _MEANINGS: Final = (
 
 def slug(text: str) -> str:
     """Return a name. Raises: ValueError."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", text):
+    if not re.fullmatch(SLUG_PATTERN, text):
         raise ValueError(f"{text!r:.80} must be 1 to 64 of a-z 0-9 _ -, the first a letter or a digit")
     return text
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 from phasewatch.adapters.modbus.bus import Bus, LineCounts
 from phasewatch.adapters.modbus.sunspec import ModelBus
@@ -21,7 +20,7 @@ from phasewatch.service.build import meter_plan
 from phasewatch.service.poller import BusPoller, MeterState
 from phasewatch.service.service import SystemClock
 from phasewatch.service.state import open_real_bus
-from phasewatch.settings import BusSettings
+from phasewatch.settings import Broker, BusSettings
 
 MOST_ROUNDS: Final = 12
 """Meters that have not stood still together by then are told as such."""
@@ -163,10 +162,9 @@ def _blocks(meter: MeterState, answers: Mapping[int, tuple[int, ...]]) -> dict[i
 
 def reach_broker(url: str) -> str | None:
     """Return why no connection to a broker can be made; None if one can."""
-    parts = urlsplit(url)
-    port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+    broker = Broker.parse(url)
     try:
-        socket.create_connection((parts.hostname or "", port), timeout=5.0).close()
+        socket.create_connection((broker.host, broker.port), timeout=5.0).close()
     except (OSError, UnicodeError) as error:
         return str(error)
     return None

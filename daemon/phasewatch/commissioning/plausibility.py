@@ -13,12 +13,13 @@ from itertools import pairwise, permutations, product
 from math import log, sqrt
 from typing import Final, cast
 
+from phasewatch.electrical.supply import COMMON_V
 from phasewatch.meters.measuring_point import Member, translation
 from phasewatch.meters.profile import Block, FunctionCode, Profile, Register, WordOrder
 from phasewatch.meters.quantities import FREQUENCY, LL, LN, LPE, PHASES
 
-NOMINALS_V: Final = (100.0, 110.0, 115.0, 120.0, 127.0, 200.0, 220.0, 230.0, 240.0, 254.0, 277.0, 347.0)
-"""Common nominal voltages, phase to neutral."""
+NOMINALS_V: Final = tuple(common_v for common_v in COMMON_V if common_v < 400.0)
+"""Nominal voltages that a phase may have; 400 V is likelier a line voltage in the wrong register."""
 
 NEAR: Final = (0.8, 1.2)
 """Shares of nominal between which the voltages of a supply in use lie."""

@@ -15,7 +15,7 @@ from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import LN, LPE, NPE, PHASES
 from phasewatch.rules.catalogue import BUS_RULES, BY_PHASE, DAEMON_RULES, METER_RULES, POINT_RULES
 from phasewatch.rules.user_rules import own_rules
-from phasewatch.settings import MeterSettings, MqttSettings, Site, WebhookSettings
+from phasewatch.settings import Broker, MeterSettings, MqttSettings, Site, WebhookSettings
 
 
 def problems(site: Site) -> list[str]:
@@ -197,16 +197,16 @@ def _open_to_others(path: Path) -> bool:
 def _in_the_clear(mqtt: MqttSettings) -> Iterator[str]:
     secret = mqtt.password is not None or mqtt.password_file is not None
     for place, url in enumerate(mqtt.urls):
-        parts = urlsplit(url)
-        if secret and parts.scheme == "mqtt" and not _loopback(parts.hostname or ""):
+        broker = Broker.parse(url)
+        if secret and not broker.tls and not _loopback(broker.host):
             yield (
-                f"mqtt.urls[{place}]: the password goes to {parts.hostname} in the clear;"
+                f"mqtt.urls[{place}]: the password goes to {broker.host} in the clear;"
                 " write mqtts:// and let the broker listen with TLS"
             )
 
 
 def _unused(mqtt: MqttSettings) -> Iterator[str]:
-    if any(url.startswith("mqtts:") for url in mqtt.urls):
+    if any(Broker.parse(url).tls for url in mqtt.urls):
         return
     for name in ("ca_file", "client_cert_file"):
         if getattr(mqtt, name) is not None:

@@ -5,11 +5,15 @@ a band that quotes no standard may be tuned.
 """
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from phasewatch.electrical.per_unit import Look, Match
 
 Severity = Literal["critical", "high", "medium", "low"]
+SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+"""The most urgent first."""
+RANK: Final[dict[str, int]] = {severity: n for n, severity in enumerate(reversed(SEVERITIES))}
+"""Severity -> 0 for the least urgent."""
 
 Bands = tuple[tuple[float, Severity], ...]
 """(at least, severity), the worst first."""

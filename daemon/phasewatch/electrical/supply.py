@@ -52,7 +52,7 @@ class Supply:
         return 7.5 * self.sigma_v
 
 
-COMMON_V: Final = (100.0, 110.0, 115.0, 120.0, 127.0, 220.0, 230.0, 240.0, 277.0, 347.0, 400.0)
+COMMON_V: Final = (100.0, 110.0, 115.0, 120.0, 127.0, 200.0, 220.0, 230.0, 240.0, 254.0, 277.0, 347.0, 400.0)
 """Nominal phase-to-neutral voltages in use."""
 
 

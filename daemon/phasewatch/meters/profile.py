@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from phasewatch.meters.framing import MAX_WORDS
 from phasewatch.meters.quantities import LPE, NPE, UNITS, VOLTAGES
 
 TYPE_WORDS: Final[dict[str, int]] = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
@@ -22,7 +23,8 @@ ValueType = Literal["u16", "i16", "u32", "i32", "f32", "u64", "i64", "f64"]
 WordOrder = Literal["big", "little"]
 ExponentType = Literal["i16", "i8"]
 ModelNumber = Annotated[int, Field(ge=1, le=0xFFFE)]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+SLUG_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+Slug = Annotated[str, Field(pattern=SLUG_PATTERN)]
 
 
 class Part(BaseModel):
@@ -97,7 +99,7 @@ class Mark(Part):
 
     function_code: FunctionCode
     address: Address
-    words: int = Field(default=1, ge=1, le=125)
+    words: int = Field(default=1, ge=1, le=MAX_WORDS)
     equals: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Numbers that the words, most significant first, are for this model."""
     begins: str | None = Field(default=None, min_length=1)
@@ -141,7 +143,7 @@ class Profile(Part):
     """Unit id over Modbus TCP and UDP, where it is another; None: the same."""
     serial: Serial | None = None
     tcp_port: int | None = Field(default=None, ge=1, le=65535)
-    max_words: int = Field(default=125, ge=1, le=125)
+    max_words: int = Field(default=MAX_WORDS, ge=1, le=MAX_WORDS)
     """Longest request the meter answers."""
     align_words: Literal[1, 2] = 1
     """2: the meter refuses odd addresses and odd counts."""

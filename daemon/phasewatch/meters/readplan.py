@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from phasewatch.meters.decode import ProfileError
 from phasewatch.meters.endpoint import line_silence_s
+from phasewatch.meters.framing import MAX_WORDS
 from phasewatch.meters.profile import FunctionCode, Profile, Register
 from phasewatch.meters.quantities import VOLTAGES
 
@@ -15,8 +16,6 @@ REQUEST_CHARACTERS: Final = 8
 ANSWER_CHARACTERS: Final = 5
 """Unit id, function code, byte count, checksum (2): the answer without its words."""
 
-MODBUS_WORDS: Final = 125
-"""Most words of one request, whatever the meter. Source: Modbus application protocol V1.1b3, 6.3 and 6.4."""
 
 NANOSECONDS_PER_MS: Final = 1_000_000
 
@@ -178,7 +177,7 @@ def _stretches(profile: Profile, name: str) -> tuple[tuple[tuple[int, int], ...]
     """Return the pieces of a register that are asked for together: apart only where no Modbus request reaches both."""
     pieces = _pieces(profile.registers[name])
     length = max(end for _, end in pieces) - min(start for start, _ in pieces)
-    return (pieces,) if length <= MODBUS_WORDS else tuple((piece,) for piece in pieces)
+    return (pieces,) if length <= MAX_WORDS else tuple((piece,) for piece in pieces)
 
 
 def _spans(land: _Land, name: str) -> tuple[_Span, ...]:

@@ -38,8 +38,7 @@ from phasewatch.service.event_recorder import EventRecorder
 from phasewatch.service.poller import KINDS, Clock
 from phasewatch.service.publisher import delivery_state, status
 from phasewatch.service.state import Running
-
-LANGUAGES: Final = ("en", "zh")
+from phasewatch.settings import LANGUAGES
 
 _words = lru_cache(load_messages)
 

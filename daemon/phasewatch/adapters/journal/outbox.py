@@ -15,10 +15,8 @@ from typing import Final
 from phasewatch.adapters.journal.sqlite import Store
 from phasewatch.adapters.journal.sqlite import number as sound_number
 from phasewatch.adapters.journal.types import MQTT, Bounds, Row
+from phasewatch.electrical.severity import RANK, SEVERITIES
 
-SEVERITY_RANK: Final = {"low": 0, "medium": 1, "high": 2, "critical": 3}
-"""Overflow takes the lowest rank first; an unknown severity counts as critical."""
-SEVERITIES: Final = tuple(SEVERITY_RANK)
 AGE_SHARES: Final = (0.25, 0.5, 1.0, 1.0)
 """Share of `max_age_s` that an event may wait, by the rank of its severity."""
 
@@ -119,7 +117,7 @@ class Outbox:
         """Let the newest state of a retained topic wait, and no older one."""
         self._delete(_DELETE_STATE, topic)
         ran_s = round(self.running_s, 3)
-        self._store.change(_INSERT, "state", topic, payload, True, SEVERITY_RANK["critical"], at, ran_s, MQTT)
+        self._store.change(_INSERT, "state", topic, payload, True, RANK["critical"], at, ran_s, MQTT)
         self._more[MQTT] += 1
 
     def insert_aged(self, sink: str, topic: str, payload: bytes, rank: int, at: str, ran_s: float) -> None:
@@ -200,8 +198,8 @@ class Outbox:
 
 def rank(severity: object) -> int:
     """Return the place of a severity in their order; an unknown one counts as critical."""
-    return SEVERITY_RANK.get(str(severity), SEVERITY_RANK["critical"])
+    return RANK.get(str(severity), RANK["critical"])  # overflow takes the lowest rank first
 
 
 def _severity(rank: object) -> str:
-    return SEVERITIES[rank] if isinstance(rank, int) and 0 <= rank < len(SEVERITIES) else "critical"
+    return SEVERITIES[-1 - rank] if isinstance(rank, int) and 0 <= rank < len(SEVERITIES) else "critical"

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+
+from phasewatch.settings import Broker
 
 _REMEDIES: Final[dict[int, str]] = {
     9: "look at the clock of this machine",
@@ -87,38 +88,6 @@ _VERSIONS: Final[dict[Protocol, MQTTProtocolVersion]] = {
     "5": MQTTProtocolVersion.MQTTv5,
     "3.1.1": MQTTProtocolVersion.MQTTv311,
 }
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where a broker listens."""
-
-    host: str
-    port: int
-    tls: bool
-
-    @classmethod
-    def parse(cls, url: str) -> "Broker":
-        """Read `mqtt://host[:port]` or, with TLS, `mqtts://host[:port]`.
-
-        Raises: ValueError when it is neither.
-        """
-        remedy = "write mqtt://host:1883, or mqtts://host:8883 for TLS"
-        try:
-            parts = urlsplit(url)
-            host, port, user = parts.hostname, parts.port, parts.username
-        except ValueError as error:
-            raise ValueError(f"broker URL: {error}; {remedy}") from error
-        if parts.scheme not in _PORTS or not host:
-            raise ValueError(f"broker URL {parts.scheme}://{host or ''} has no known scheme and host; {remedy}")
-        if user is not None or parts.path not in ("", "/") or parts.query:
-            raise ValueError(f"broker URL of {host} says more than where it listens; {remedy}")
-        return cls(host, port or _PORTS[parts.scheme], parts.scheme == "mqtts")
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,9 @@ from typing import Final
 
 from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.types import DeliveryConfig
-from phasewatch.adapters.mqtt.client import (
-    UNSUPPORTED_PROTOCOL,
-    Broker,
-    Closed,
-    Connection,
-    Login,
-    Protocol,
-    Signal,
-    Stage,
-)
+from phasewatch.adapters.mqtt.client import UNSUPPORTED_PROTOCOL, Closed, Connection, Login, Protocol, Signal, Stage
 from phasewatch.contract.topics import AVAILABILITY
+from phasewatch.settings import Broker
 
 SESSION_TAKEN_OVER: Final = 0x8E
 
