@@ -12,8 +12,8 @@ from phasewatch.configuration.files import parse_yaml
 from phasewatch.configuration.site import build_site
 from tests.cli.program import phasewatch
 from tests.cli.test_help import COMMANDS
-from tests.contract import fault
 from tests.documents import FENCED, NAMES, PAGES, ROOT, anchors, blocks, code, command_of, links, prose, typed
+from tests.schema_faults import fault
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 OPTIONS = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}

@@ -11,9 +11,9 @@ from phasewatch.alerts.alert import Decision, Key
 from phasewatch.alerts.lifecycle import QUIET_S, RAISES, Delays, Life, State, begun, held
 from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import UNKNOWN, Truth
-from tests.alerts.test_desk import CLEAR, ROOT, Watched, breach
-from tests.alerts.test_operator import LOSS, do
-from tests.alerts.test_watch import HEALTHY, L2_LOST, LOW, NEUTRAL_OPEN, Story
+from tests.alerts.test_engine import CLEAR, ROOT, Watched, breach
+from tests.alerts.test_operations import LOSS, do
+from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, LOW, NEUTRAL_OPEN, Story
 
 
 def chattering() -> Watched:

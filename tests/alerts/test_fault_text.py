@@ -7,7 +7,7 @@ import pytest
 
 from phasewatch.alerts.operations import parse
 from phasewatch.meters.moment import Moment
-from tests.alerts.test_watch import HEALTHY, L2_LOST, ONE, Story
+from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, ONE, Story
 from tests.timeline import START
 
 FAULT = "L2 is lost"

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from phasewatch.alerts.event import PointText
 from phasewatch.alerts.lifecycle import Delays
-from tests.alerts.test_desk import CLEAR, HELD, ROOT, Watched, breach
-from tests.alerts.test_watch import HEALTHY, Story
+from tests.alerts.test_engine import CLEAR, HELD, ROOT, Watched, breach
+from tests.alerts.test_site_monitor import HEALTHY, Story
 
 DISPLACED = ("neutral_open", "neutral_high_resistance")
 

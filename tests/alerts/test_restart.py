@@ -14,8 +14,8 @@ from phasewatch.alerts.lifecycle import Delays, State
 from phasewatch.alerts.snapshot import record, restored
 from phasewatch.meters.moment import Moment
 from phasewatch.rules.rule import UNKNOWN, Condition
-from tests.alerts.test_desk import CLEAR, ORIGIN, ROOT, Watched, breach
-from tests.alerts.test_watch import EARTH_PULLED, HEALTHY, L2_LOST, LOW, TWO, Story, healthy_two, restarted
+from tests.alerts.test_engine import CLEAR, ORIGIN, ROOT, Watched, breach
+from tests.alerts.test_site_monitor import EARTH_PULLED, HEALTHY, L2_LOST, LOW, TWO, Story, healthy_two, restarted
 
 SLOW = Delays(60.0, 60.0, on_polls=2, void_after_s=120.0)
 

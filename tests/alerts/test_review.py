@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from phasewatch.meters.quantities import LL, LN, NPE
 from phasewatch.meters.reading import Reading
-from tests.alerts.test_watch import EARTH_AT_HOME, HEALTHY, L2_LOST, NEUTRAL_OPEN, Story
+from tests.alerts.test_site_monitor import EARTH_AT_HOME, HEALTHY, L2_LOST, NEUTRAL_OPEN, Story
 from tests.service.site import bus, meter
 from tests.timeline import START
 

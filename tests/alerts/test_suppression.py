@@ -6,7 +6,7 @@ import pytest
 
 from phasewatch.meters.quantities import FREQUENCY, LL, LN, LPE, NPE
 from tests.acceptance import A2, A3, A4, A5, A6, A8, A10, B1, B2, B3, B7, SEED
-from tests.alerts.test_watch import DEAD, HEALTHY, L2_LOST, LOW, ONE, Story
+from tests.alerts.test_site_monitor import DEAD, HEALTHY, L2_LOST, LOW, ONE, Story
 
 Values = Mapping[str, float]
 

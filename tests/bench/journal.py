@@ -17,7 +17,7 @@ from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.sqlite import Store
 from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import COLUMNS, Evidence, Recorder
-from tests.adapters.changes import SITE, change
+from tests.adapters.journal.changes import SITE, change
 from tests.bench.figure import Figure, say, spread
 from tests.bench.stage import scratch
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.alerts.event import Event
 from phasewatch.service.delivery import Delivery
-from tests.adapters.changes import BASE, LIST_TOPIC, SITE, change
+from tests.adapters.journal.changes import BASE, LIST_TOPIC, SITE, change
 from tests.broker import wait_until
 
 RULES: Final = ("wiring", "phase_loss", "voltage_dip", "interruption")

@@ -10,7 +10,7 @@ import pytest
 
 from phasewatch.adapters.mqtt.client import Acked, Login, Opened
 from phasewatch.settings import Broker
-from tests.adapters.test_mqtt import Heard
+from tests.adapters.mqtt.test_client import Heard
 from tests.broker import Mosquitto, mosquitto, wait_until
 
 pytestmark = pytest.mark.broker

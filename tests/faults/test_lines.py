@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from tests.adapters.changes import AVAILABILITY, LIST_TOPIC
+from tests.adapters.journal.changes import AVAILABILITY, LIST_TOPIC
 from tests.broker import Mosquitto, amqtt_broker, mosquitto, subscriber, wait_until
 from tests.fault_proxy import SOUND, Fault, FaultProxy, fault_proxy
 from tests.faults.flow import config, flow, told_states

@@ -10,7 +10,7 @@ import pytest
 
 from phasewatch.adapters.mqtt.client import Acked, Login, Opened, Stage
 from phasewatch.settings import Broker
-from tests.adapters.test_mqtt import Heard
+from tests.adapters.mqtt.test_client import Heard
 from tests.broker import Mosquitto, free_port, mosquitto, wait_until
 from tests.fault_proxy import SOUND, Fault, fault_proxy
 from tests.faults.flow import config, flow

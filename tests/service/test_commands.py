@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.broker import Mosquitto, Subscriber, wait_until
-from tests.contract import fault
+from tests.schema_faults import fault
 from tests.service.plant import Plant, Running, bodies, running, transitions
 from tests.service.site import PHASE_LOST, bus, meter, site
 

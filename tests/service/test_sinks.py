@@ -14,7 +14,7 @@ import pytest
 
 from phasewatch.adapters.journal.types import DeliveryConfig, SinkStatus, WebhookConfig
 from phasewatch.service.delivery import Delivery
-from tests.adapters.changes import SITE, change
+from tests.adapters.journal.changes import SITE, change
 from tests.broker import Line, free_port, mosquitto, subscriber, wait_until
 from tests.http_receiver import SECRET, HttpReceiver, http_receiver
 from tests.service.fake_sink import FakeSink

@@ -11,8 +11,8 @@ from phasewatch.adapters.metrics import expose
 from phasewatch.configuration.site import LoadedSite
 from tests.broker import Mosquitto, mosquitto, subscriber, wait_until
 from tests.cli.program import SITE, ended, put_site, started
-from tests.contract import fault
 from tests.http_receiver import SECRET, Answer, HttpReceiver, http_receiver, verified
+from tests.schema_faults import fault
 from tests.service.plant import Plant, bodies, plant, running, transitions
 from tests.service.site import PHASE_LOST, QUICK_RULES, bus, meter, site
 

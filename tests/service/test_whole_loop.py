@@ -14,7 +14,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.quantities import CURRENT_N, FREQUENCY, LN
 from tests.broker import Seen, Subscriber, amqtt_broker, mosquitto, subscriber, wait_until
-from tests.contract import fault
+from tests.schema_faults import fault
 from tests.service.plant import bodies, plant, running, transitions
 from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site
 

@@ -11,8 +11,8 @@ from phasewatch.alerts.operations import Answer, CommandError, parse
 from phasewatch.cli.alerts import lines
 from phasewatch.meters.moment import Moment
 from phasewatch.rules.catalogue import BY_PHASE
-from tests.alerts.test_bus_watch import ALL_HEALTHY, THREE
-from tests.alerts.test_watch import HEALTHY, L2_LOST, LOW, Story, restarted, told
+from tests.alerts.test_bus_monitor import ALL_HEALTHY, THREE
+from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, LOW, Story, restarted, told
 from tests.timeline import START
 
 LOSS = {"subject": "main", "rule": "phase_loss"}

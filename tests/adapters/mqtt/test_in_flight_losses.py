@@ -8,8 +8,8 @@ from phasewatch.adapters.journal.types import Row
 from phasewatch.adapters.mqtt.client import Acked, Opened
 from phasewatch.adapters.mqtt.in_flight import InFlight
 from phasewatch.adapters.mqtt.quarantine import HELD_AFTER
-from tests.adapters.changes import LIST_TOPIC, change
-from tests.adapters.test_window import LOSS, NOT_AUTHORISED, WIRING, WIRING_STATE, Bench
+from tests.adapters.journal.changes import LIST_TOPIC, change
+from tests.adapters.mqtt.test_in_flight import LOSS, NOT_AUTHORISED, WIRING, WIRING_STATE, Bench
 
 
 @pytest.fixture

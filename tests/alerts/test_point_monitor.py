@@ -3,7 +3,7 @@
 import pytest
 
 from phasewatch.meters.quantities import CURRENTS, LN, NPE
-from tests.alerts.test_watch import EARTH_AT_HOME, EARTH_PULLED, HEALTHY, L2_LOST, Story
+from tests.alerts.test_site_monitor import EARTH_AT_HOME, EARTH_PULLED, HEALTHY, L2_LOST, Story
 from tests.service.site import bus, meter
 
 

@@ -12,7 +12,7 @@ from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.sqlite import JournalError
 from phasewatch.adapters.journal.types import Bounds, encode
 from phasewatch.alerts.event import Event
-from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change
+from tests.adapters.journal.changes import LIST_TOPIC, SITE, alert_topic, change
 
 
 def opened(directory: Path, **bounds: int) -> Journal:

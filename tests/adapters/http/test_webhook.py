@@ -18,7 +18,7 @@ import pytest
 from phasewatch.adapters.http.webhook import signature
 from phasewatch.adapters.journal.types import Bounds, DeliveryConfig, SinkStatus, WebhookConfig
 from phasewatch.service.delivery import Delivery
-from tests.adapters.changes import SITE, change
+from tests.adapters.journal.changes import SITE, change
 from tests.broker import free_port, wait_until
 from tests.faults.pki import Authority
 from tests.http_receiver import SECRET, Answer, HttpReceiver, Request, http_receiver, verified

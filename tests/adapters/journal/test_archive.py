@@ -8,7 +8,7 @@ from pathlib import Path
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import Evidence
-from tests.adapters.changes import SITE, change
+from tests.adapters.journal.changes import SITE, change
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

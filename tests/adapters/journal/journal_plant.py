@@ -8,8 +8,8 @@ from typing import Any
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import LONGEST_AWAY_S, FallbackJournal
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import SITE, change
-from tests.adapters.failing_disk import Disk
+from tests.adapters.journal.changes import SITE, change
+from tests.adapters.journal.failing_disk import Disk
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LN
-from tests.alerts.test_watch import HEALTHY, L2_LOST, Story, restarted, told
+from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, Story, restarted, told
 from tests.service.site import bus, meter, site
 from tests.timeline import START
 

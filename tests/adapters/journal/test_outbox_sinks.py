@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import LONGEST_AWAY_S, FallbackJournal
 from phasewatch.adapters.journal.types import Bounds, Intake
-from tests.adapters.changes import SITE, alert_topic, change
-from tests.adapters.failing_disk import Disk
+from tests.adapters.journal.changes import SITE, alert_topic, change
+from tests.adapters.journal.failing_disk import Disk
 
 BOTH: Intake = {"mqtt": None, "erp": None}
 

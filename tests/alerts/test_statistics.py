@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from phasewatch.meters.moment import Moment
-from tests.alerts.test_bus_watch import ALL_HEALTHY, THREE
-from tests.alerts.test_operator import do, lost
-from tests.alerts.test_watch import HEALTHY, L2_LOST, Story, restarted
+from tests.alerts.test_bus_monitor import ALL_HEALTHY, THREE
+from tests.alerts.test_operations import do, lost
+from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, Story, restarted
 
 
 def test_alerts_are_counted_by_what_is_done_about_them() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import SITE, change
+from tests.adapters.journal.changes import SITE, change
 
 DAY_S = 86400.0
 HOUR_S = 3600.0

@@ -14,7 +14,7 @@ from phasewatch.adapters.journal import sqlite
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.sqlite import SCHEMA_VERSION, STEPS, JournalError, Store
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import SITE, change
+from tests.adapters.journal.changes import SITE, change
 
 VERSION_1 = Path(__file__).parent / "fixtures" / "journal_v1.sql"
 VERSION_2 = Path(__file__).parent / "fixtures" / "journal_v2.sql"
@@ -134,7 +134,7 @@ import os, signal, sys
 from pathlib import Path
 from phasewatch.adapters.journal import sqlite
 from phasewatch.adapters.journal.sqlite import Store
-from tests.adapters.test_migration import killed_after
+from tests.adapters.journal.test_migration import killed_after
 Store.open(Path(sys.argv[1]), (sqlite.STEPS[0], killed_after(int(sys.argv[2]))), 1 << 20, 0)
 """
 

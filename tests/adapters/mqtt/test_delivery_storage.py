@@ -12,8 +12,8 @@ import pytest
 from phasewatch.adapters.journal.types import LATENCY_BOUNDS_S, Bounds
 from phasewatch.alerts.evidence import Evidence
 from phasewatch.service.delivery import Delivery
-from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change
-from tests.adapters.test_delivery import config, drained, many, running, unique
+from tests.adapters.journal.changes import LIST_TOPIC, SITE, alert_topic, change
+from tests.adapters.mqtt.test_delivery import config, drained, many, running, unique
 from tests.broker import Line, free_port, mosquitto, subscriber, wait_until
 
 

@@ -9,7 +9,7 @@ from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.types import encode
 from phasewatch.adapters.mqtt.client import Acked, Opened
 from phasewatch.adapters.mqtt.in_flight import InFlight
-from tests.adapters.changes import LIST_TOPIC, SITE, alert_topic, change, event_topic
+from tests.adapters.journal.changes import LIST_TOPIC, SITE, alert_topic, change, event_topic
 
 NOT_AUTHORISED, QUOTA, TOO_LARGE = 0x87, 0x97, 0x95
 WIRING, LOSS = (event_topic(change("raised", rule=rule)) for rule in ("wiring", "phase_loss"))

@@ -18,7 +18,7 @@ from phasewatch.adapters.journal.types import DeliveryConfig
 from phasewatch.adapters.mqtt.client import Arrived
 from phasewatch.alerts.event import Event
 from phasewatch.service.delivery import Delivery
-from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, SITE, alert_topic, change
+from tests.adapters.journal.changes import AVAILABILITY, BASE, LIST_TOPIC, SITE, alert_topic, change
 from tests.broker import Line, Mosquitto, Subscriber, amqtt_broker, free_port, mosquitto, subscriber, wait_until
 
 WIRING = change("raised", rule="wiring")
@@ -237,7 +237,7 @@ CHILD = """
 import itertools, sys, time
 from pathlib import Path
 from phasewatch.service.delivery import Delivery
-from tests.adapters.test_delivery import config, many
+from tests.adapters.mqtt.test_delivery import config, many
 delivery = Delivery(config(Path(sys.argv[1]), sys.argv[2]))
 delivery.start()
 print("started", flush=True)

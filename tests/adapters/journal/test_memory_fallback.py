@@ -18,8 +18,8 @@ from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import LONGEST_AWAY_S, SHORTEST_AWAY_S
 from phasewatch.adapters.journal.types import Bounds
 from phasewatch.alerts.evidence import Evidence
-from tests.adapters.changes import SITE
-from tests.adapters.journal_plant import Plant, proven
+from tests.adapters.journal.changes import SITE
+from tests.adapters.journal.journal_plant import Plant, proven
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ import resource, sys
 from pathlib import Path
 from phasewatch.adapters.journal.memory_fallback import FallbackJournal
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import SITE, change
+from tests.adapters.journal.changes import SITE, change
 now = [0.0]
 safe = FallbackJournal(Path(sys.argv[1]), SITE, Bounds(ballast_bytes=0), monotonic=lambda: now[0])
 commit = lambda rev: safe.on(lambda journal: journal.commit([change("raised", rule="wiring", rev=rev)]))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.changes import AVAILABILITY, BASE, change
-from tests.adapters.crashing_broker import CrashingBroker
-from tests.adapters.test_delivery import config, drained, many, running
+from tests.adapters.journal.changes import AVAILABILITY, BASE, change
+from tests.adapters.mqtt.crashing_broker import CrashingBroker
+from tests.adapters.mqtt.test_delivery import config, drained, many, running
 from tests.broker import wait_until
 
 RULES = ("wiring", "phase_loss", "voltage_dip")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from phasewatch.service.delivery import Delivery
-from tests.adapters.changes import AVAILABILITY, BASE, LIST_TOPIC, change
-from tests.adapters.test_delivery import config, drained, running
+from tests.adapters.journal.changes import AVAILABILITY, BASE, LIST_TOPIC, change
+from tests.adapters.mqtt.test_delivery import config, drained, running
 from tests.broker import Line, Mosquitto, free_port, mosquitto, subscriber, wait_until
 
 A, B = f"{BASE}/points/a/state", f"{BASE}/points/b/state"

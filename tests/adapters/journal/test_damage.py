@@ -9,9 +9,9 @@ import pytest
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import FallbackJournal
 from phasewatch.adapters.journal.types import Bounds
-from tests.adapters.changes import SITE, change
-from tests.adapters.test_archive import evidence
-from tests.adapters.test_delivery import config, drained, running, unique
+from tests.adapters.journal.changes import SITE, change
+from tests.adapters.journal.test_archive import evidence
+from tests.adapters.mqtt.test_delivery import config, drained, running, unique
 from tests.broker import mosquitto, subscriber, wait_until
 
 ROT = b"\x00\xff{"

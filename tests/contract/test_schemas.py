@@ -21,7 +21,7 @@ from phasewatch.electrical.severity import Severity
 from phasewatch.meters.quantities import PHASES, UNITS, phase_name
 from phasewatch.rules.catalogue import RULES
 from tests.cli.program import phasewatch
-from tests.contract import broken, fault
+from tests.schema_faults import broken, fault
 
 PUBLISHED = ("alert", "alerts", "point", "status", "reply")
 AT = "2026-01-31T12:00:00.000Z"

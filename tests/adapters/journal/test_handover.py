@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.journal.journal import Journal
-from tests.adapters.changes import SITE, alert_topic, change
-from tests.adapters.journal_plant import Plant, proven
+from tests.adapters.journal.changes import SITE, alert_topic, change
+from tests.adapters.journal.journal_plant import Plant, proven
 
 WIRING = change("raised", rule="wiring")
 
