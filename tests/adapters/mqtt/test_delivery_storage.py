@@ -116,7 +116,7 @@ def test_a_change_that_cannot_be_written_does_not_take_the_others_with_it(tmp_pa
 
 @pytest.mark.broker
 def test_a_disk_that_is_back_is_used_again_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phasewatch.adapters.journal.memory_fallback.SHORTEST_AWAY_S", 0.05)
+    monkeypatch.setattr("phasewatch.adapters.journal.memory_fallback.SHORTEST_AWAY_S", 0.5)
     with (
         mosquitto(tmp_path / "broker") as broker,
         subscriber(broker.url) as watching,
