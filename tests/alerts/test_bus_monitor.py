@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from phasewatch.configuration.errors import ConfigurationError
-from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LN
+from phasewatch.meters.reading import Moment
 from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, Story, restarted, told
 from tests.service.site import bus, meter, site
 from tests.timeline import START

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from phasewatch.alerts.alert import Decision, Key
 from phasewatch.alerts.lifecycle import QUIET_S, RAISES, Delays, Life, State, begun, held
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.rule import UNKNOWN, Truth
 from tests.alerts.test_engine import CLEAR, ROOT, Watched, breach
 from tests.alerts.test_operations import LOSS, do

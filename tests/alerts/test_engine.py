@@ -14,7 +14,7 @@ from phasewatch.alerts.event import Event, Origin, PointText, Scene
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.suppression import Holder
 from phasewatch.electrical.severity import Severity
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.rule import UNKNOWN, Condition
 from tests.timeline import START
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from phasewatch.alerts.operations import parse
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, ONE, Story
 from tests.timeline import START
 

@@ -9,7 +9,7 @@ from phasewatch.alerts.alert import Key
 from phasewatch.alerts.event import stamp
 from phasewatch.alerts.operations import Answer, CommandError, parse
 from phasewatch.cli.alerts import lines
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.catalogue import BY_PHASE
 from tests.alerts.test_bus_monitor import ALL_HEALTHY, THREE
 from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, LOW, Story, restarted, told

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.lifecycle import Delays, State
 from phasewatch.alerts.snapshot import record, restored
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.rule import UNKNOWN, Condition
 from tests.alerts.test_engine import CLEAR, ORIGIN, ROOT, Watched, breach
 from tests.alerts.test_site_monitor import EARTH_PULLED, HEALTHY, L2_LOST, LOW, TWO, Story, healthy_two, restarted

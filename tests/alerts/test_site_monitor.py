@@ -8,9 +8,8 @@ import pytest
 
 from phasewatch.alerts.event import Event
 from phasewatch.configuration.files import load_messages
-from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LL, LN, phase_name
-from phasewatch.meters.reading import Reading
+from phasewatch.meters.reading import Moment, Reading
 from phasewatch.rules.catalogue import RULES
 from phasewatch.service.build import SEEN_LIVE, build_watch
 from tests.service.site import bus, meter, site

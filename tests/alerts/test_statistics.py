@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from tests.alerts.test_bus_monitor import ALL_HEALTHY, THREE
 from tests.alerts.test_operations import do, lost
 from tests.alerts.test_site_monitor import HEALTHY, L2_LOST, Story, restarted

@@ -10,8 +10,7 @@ from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Origin
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.configuration.site import LoadedSite
-from phasewatch.meters.moment import Moment
-from phasewatch.meters.reading import Reading
+from phasewatch.meters.reading import Moment, Reading
 from phasewatch.rules.rule import Health
 from phasewatch.service.build import LEARNED, SEEN_LIVE, build_watch, changed_buses, needs_restart, reconfigure
 from tests.service.site import HEALTHY, PHASE_LOST, bus, meter, site

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from phasewatch.alerts.lifecycle import Delays, Life, Timer
 from phasewatch.electrical.severity import Severity
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.rule import Condition, Truth
 
 AGAIN_S: Final = 60.0

@@ -14,8 +14,7 @@ from phasewatch.alerts.event import Event, PointText, Scene, Transition
 from phasewatch.alerts.lifecycle import Delays
 from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
-from phasewatch.meters.moment import Moment
-from phasewatch.meters.reading import Reading
+from phasewatch.meters.reading import Moment, Reading
 from phasewatch.rules.catalogue import HOLDS
 from phasewatch.rules.meter_offline import MeterOffline
 from phasewatch.rules.rule import BusLoad, Poll, RuleOf, RuleSettings, Seen

@@ -11,7 +11,7 @@ from phasewatch.alerts.evaluation import judge
 from phasewatch.alerts.event import Event, PointText, Scene, Transition
 from phasewatch.alerts.text import later_text, rule_text
 from phasewatch.electrical.explanation import Messages
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.rule import Health, RuleOf
 
 DAEMON: Final = "_daemon"

@@ -15,7 +15,7 @@ from phasewatch.alerts.event import EXPLAINED, Event, Origin, Scene, Transition,
 from phasewatch.alerts.lifecycle import Delays, Timer
 from phasewatch.alerts.snapshot import numbers, record, restored, resumed, worth_keeping
 from phasewatch.alerts.suppression import Holder
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.catalogue import BY_VERDICT, ROOT
 from phasewatch.rules.meter_offline import MeterOffline
 from phasewatch.rules.rule import Condition, Truth

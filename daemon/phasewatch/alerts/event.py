@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 from phasewatch.alerts.alert import Alert, Key
 from phasewatch.alerts.snapshot import record
-from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import phase_name
+from phasewatch.meters.reading import Moment
 
 SCHEMA: Final = "phasewatch.alert/1"
 

@@ -21,7 +21,7 @@ from phasewatch.alerts.daemon_monitor import DAEMON, TEST
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.alerts.event import Event, Scene, occurrence, stamp
 from phasewatch.alerts.lifecycle import Life, State, Timer
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.rule import Condition
 
 Verb = Literal["acknowledge", "shelve", "unshelve", "resync", "test"]

@@ -15,9 +15,8 @@ from phasewatch.electrical.limits import Limits
 from phasewatch.electrical.per_unit import History
 from phasewatch.electrical.supply import Supply, likelier_nominal_v
 from phasewatch.meters.measuring_point import Joined, MeasuringPoint
-from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LN
-from phasewatch.meters.reading import Reading
+from phasewatch.meters.reading import Moment, Reading
 from phasewatch.rules.rule import Learner, Rule, View
 
 LIVE: Final = 0.3

@@ -20,8 +20,7 @@ from phasewatch.alerts.operations import Answer, Command, end_what_is_over, oper
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.snapshot import numbers, readable
 from phasewatch.alerts.statistics import Counts, count
-from phasewatch.meters.moment import Moment
-from phasewatch.meters.reading import Reading
+from phasewatch.meters.reading import Moment, Reading
 from phasewatch.rules.catalogue import METER_RULES
 from phasewatch.rules.rule import Health
 

@@ -26,7 +26,7 @@ from phasewatch.alerts.alert import (
     Wording,
 )
 from phasewatch.alerts.lifecycle import RAISES, State, Timer
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 
 OUTAGE_S: Final = 3600.0
 """A longer outage voids half-run timers."""

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from phasewatch.alerts.alert import Alert
 from phasewatch.alerts.engine import AlertEngine
 from phasewatch.electrical.severity import Severity
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 
 NEWS_S: Final = 600.0
 LONG_S: Final = 86400.0

@@ -1,9 +1,16 @@
-"""What one meter said in one poll."""
+"""What one meter said in one poll, and when."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from phasewatch.meters.moment import Moment
+
+class Moment(NamedTuple):
+    """A moment by the wall clock, for people and messages, and by the monotonic clock, for every duration."""
+
+    at: datetime
+    """Aware UTC."""
+    monotonic_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from phasewatch.alerts.point_monitor import VOID_POLLS, VOID_S, PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.meters.measuring_point import Joined
-from phasewatch.meters.moment import Moment
-from phasewatch.meters.reading import Reading
+from phasewatch.meters.reading import Moment, Reading
 from phasewatch.replay.summary import Findings, RecordingError
 from phasewatch.service.build import build_watch, point_names
 

@@ -31,8 +31,8 @@ from phasewatch.drawing.places import Limits
 from phasewatch.drawing.trends import History, Span
 from phasewatch.electrical.diagnosis import NUMBERS
 from phasewatch.electrical.explanation import Messages, explain
-from phasewatch.meters.moment import Moment
 from phasewatch.meters.quantities import LN, UNITS
+from phasewatch.meters.reading import Moment
 from phasewatch.service.build import circles
 from phasewatch.service.event_recorder import EventRecorder
 from phasewatch.service.poller import KINDS, Clock

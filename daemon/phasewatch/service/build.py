@@ -26,8 +26,8 @@ from phasewatch.electrical.supply import Supply
 from phasewatch.meters.decode import Decoder
 from phasewatch.meters.endpoint import Endpoint
 from phasewatch.meters.measuring_point import MeasuringPoint, Member
-from phasewatch.meters.moment import Moment
 from phasewatch.meters.profile import ASSUMED_ACCURACY_PERCENT, Profile
+from phasewatch.meters.reading import Moment
 from phasewatch.meters.readplan import Cost, Request, bus_ms, plan, serial_cost, tcp_cost
 from phasewatch.rules.catalogue import BUS_RULES, DAEMON_RULES, METER_RULES, POINT_RULES
 from phasewatch.rules.earth_displacement import EarthDisplacement

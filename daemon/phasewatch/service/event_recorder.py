@@ -17,7 +17,7 @@ from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import FORGOTTEN, SiteMonitor
 from phasewatch.drawing.trends import History
 from phasewatch.electrical.diagnosis import NUMBERS
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.service.build import LEARNED, SEEN_LIVE
 from phasewatch.service.delivery import Delivery
 from phasewatch.service.state import Running

@@ -17,7 +17,7 @@ from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.contract import payloads
 from phasewatch.contract.topics import ALERTS, COMMAND, METER_AVAILABILITY, POINT_STATE, STATUS
-from phasewatch.meters.moment import Moment
+from phasewatch.meters.reading import Moment
 from phasewatch.rules.rule import Health
 from phasewatch.service.build import DISCOVERED, point_names
 from phasewatch.service.delivery import Delivery

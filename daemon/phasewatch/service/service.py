@@ -25,8 +25,7 @@ from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.drawing.trends import History
-from phasewatch.meters.moment import Moment
-from phasewatch.meters.reading import Reading
+from phasewatch.meters.reading import Moment, Reading
 from phasewatch.service.api import Api
 from phasewatch.service.build import DISCOVERED, build_watch, changed_buses, meter_plan, needs_restart, reconfigure
 from phasewatch.service.delivery import Delivery

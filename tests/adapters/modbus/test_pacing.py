@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from phasewatch.adapters.modbus.pacing import LAST_RETRY_S, SETTLED_S, LineBackoff, Pace, Timing, coarse_s
+from phasewatch.adapters.modbus.bus import LAST_RETRY_S, SETTLED_S, LineBackoff, Pace, Timing, coarse_s
 
 
 def test_a_bus_without_a_past_is_ready() -> None:
