@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from phasewatch.cli.watch import Room, Sight, Told, board, toward
+from phasewatch.cli.watch import Room, Sight, Snapshot, board, toward
 from phasewatch.configuration.files import load_messages
 from tests.cli.program import ended, interrupted, phasewatch, started
 from tests.cli.terminal import CTRL_C, at_terminal
@@ -45,7 +45,7 @@ BROKEN: dict[str, Any] = {
 
 
 def sight(*points: dict[str, Any], alerts: tuple[dict[str, Any], ...] = (ALERT,)) -> Sight:
-    return Sight(1.0).after(Told(NOW, STATUS, points, alerts), 100.0)
+    return Sight(1.0).after(Snapshot(NOW, STATUS, points, alerts), 100.0)
 
 
 def drawn(seen: Sight, now_s: float = 100.0, width: int = 80, height: int | None = None, language: str = "en") -> str:

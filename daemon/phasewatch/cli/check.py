@@ -65,8 +65,8 @@ def _password(mqtt: MqttSettings) -> Iterator[str]:
     except UnicodeDecodeError:
         yield f"mqtt.password_file {file}: is no UTF-8 text; save it as UTF-8"
     except OSError as error:
-        mend = "" if is_no_file(error) else "; the daemon must be able to read it"
-        yield f"mqtt.password_file {file}: {error.strerror}{mend}"
+        remedy = "" if is_no_file(error) else "; the daemon must be able to read it"
+        yield f"mqtt.password_file {file}: {error.strerror}{remedy}"
 
 
 def _webhook_files(webhook: WebhookSettings, path: str) -> Iterator[str]:
@@ -76,8 +76,8 @@ def _webhook_files(webhook: WebhookSettings, path: str) -> Iterator[str]:
     except UnicodeDecodeError:
         yield f"{path}.secret_file {webhook.secret_file}: is no UTF-8 text; save it as UTF-8"
     except OSError as error:
-        mend = "" if is_no_file(error) else "; the daemon must be able to read it"
-        yield f"{path}.secret_file {webhook.secret_file}: {error.strerror}{mend}"
+        remedy = "" if is_no_file(error) else "; the daemon must be able to read it"
+        yield f"{path}.secret_file {webhook.secret_file}: {error.strerror}{remedy}"
     try:
         tls_context(webhook.ca_file)
     except TlsFileError as error:
@@ -98,7 +98,7 @@ def _to_be_handed_over(file: Path) -> bool:
 
 
 def check_site(path: Path, *, connect: bool, as_json: bool) -> None:
-    """Check a site file; exit status 1 if it would not work as it stands. Raises: LibraryError."""
+    """Check a site file; exit status 1 if it would not work as it stands. Raises: ConfigurationError."""
     loaded = load_site(path)
     buses = []
     with long_work(len(loaded.site.buses), "planning", hidden=as_json) as look:

@@ -22,7 +22,7 @@ def sockets(named: Path | None, config: Path | None) -> tuple[Path, ...]:
     """Return where the daemon may listen.
 
     `named` alone; else that of a daemon started by hand with the site file `config`, then that of the system's.
-    Raises: LibraryError.
+    Raises: ConfigurationError.
     """
     if named is not None:
         return (named,)

@@ -182,7 +182,7 @@ def show(event: dict[str, Any]) -> None:
 
 
 def play(*, seconds: float | None, loop: bool, scenario: Path | None, as_json: bool, listen: str | None = None) -> None:
-    """Play the demo; `listen`: where its page can be seen. Raises: LibraryError, InputError."""
+    """Play the demo; `listen`: where its page can be seen. Raises: ConfigurationError, InputError."""
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(message)s")
     if listen is not None:
         _refuse(listen)

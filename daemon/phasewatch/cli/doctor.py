@@ -17,7 +17,7 @@ from phasewatch.configuration.site import LoadedSite, load_site
 
 
 def examine_site(path: Path, *, as_json: bool) -> None:
-    """Examine a site; exit status 1 if a problem was found. Raises: LibraryError."""
+    """Examine a site; exit status 1 if a problem was found. Raises: ConfigurationError."""
     loaded = load_site(path)
     meters = sum(1 for _ in loaded.site.meters())
     say(f"{path}: asking {meters} meters on {len(loaded.site.buses)} buses, some in several ways; this takes a while")

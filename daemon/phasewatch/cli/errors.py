@@ -30,7 +30,7 @@ def reporting_errors() -> Iterator[None]:
 
 
 def _let_go_of_output() -> None:
-    """Send what is still buffered nowhere: whoever read it has gone, and to fail over it at the end is no news."""
+    """Redirect stdout to /dev/null after EPIPE, so that the exit does not raise again."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

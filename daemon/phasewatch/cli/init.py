@@ -41,7 +41,7 @@ class Given:
 
 
 def set_up(given: Given) -> None:
-    """Ask, write the site file, and check it. Raises: InputError, LibraryError; then nothing is written."""
+    """Ask, write the site file, and check it. Raises: InputError, ConfigurationError; then nothing is written."""
     _refuse_wrong_options(given)
     questions = Questions(accept=given.accept)
     try:

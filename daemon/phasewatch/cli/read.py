@@ -33,7 +33,7 @@ METERS_A_TABLE: Final = 4
 def read_site(path: Path, *, as_json: bool) -> None:
     """Poll until every point can be judged; exit status 1 if a meter did not answer or does not fit.
 
-    Raises: LibraryError.
+    Raises: ConfigurationError.
     """
     loaded = load_site(path)
     watch, _ = build_watch(loaded, "read", {})
@@ -97,7 +97,7 @@ def _cell(poll: Poll, name: str) -> str:
 
 
 def dump_words(path: Path, *, as_json: bool) -> None:
-    """Poll every meter once; exit status 1 if one did not answer. Raises: LibraryError."""
+    """Poll every meter once; exit status 1 if one did not answer. Raises: ConfigurationError."""
     loaded = load_site(path)
     polls = poll_site(loaded, hidden=as_json)
     on = f"{datetime.now(UTC):%Y-%m-%d}"

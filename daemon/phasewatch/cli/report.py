@@ -27,7 +27,7 @@ STDOUT: Final = Path("-")
 
 
 def report_site(config: Path, socket: Path | None, out: Path, language: str | None) -> None:
-    """Write the report of a site. Raises: LibraryError, InputError."""
+    """Write the report of a site. Raises: ConfigurationError, InputError."""
     loaded = load_site(config)
     language = language or loaded.site.language
     if language not in LANGUAGES:

@@ -17,7 +17,7 @@ from phasewatch.service.state import SecretFileError
 def run_site(path: Path) -> None:
     """Run the service of a site file until it is told to stop.
 
-    Raises: LibraryError, InputError before anything is started.
+    Raises: ConfigurationError, InputError before anything is started.
     """
     loaded = load_site(path)
     logging.basicConfig(level=logging.INFO, handlers=[JournalHandler()])

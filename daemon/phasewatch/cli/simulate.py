@@ -28,7 +28,7 @@ def simulate_meter(
     loop: bool,
     faults: Sequence[str] = (),
 ) -> None:
-    """Serve until SIGINT or SIGTERM; without unit ids, the profile's. Raises: LibraryError, InputError."""
+    """Serve until SIGINT or SIGTERM; without unit ids, the profile's. Raises: ConfigurationError, InputError."""
     profile = load_profile(profile_id)
     if wiring not in get_args(Wiring):
         raise InputError(f"--wiring: {wiring} is none of {', '.join(get_args(Wiring))}")

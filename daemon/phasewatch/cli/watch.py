@@ -38,7 +38,7 @@ GRACE_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Snapshot:
     """One answer of the daemon."""
 
     at: datetime
@@ -53,7 +53,7 @@ class Sight:
     """What is known of the daemon."""
 
     interval_s: float
-    told: Told | None = None
+    snapshot: Snapshot | None = None
     heard_s: float = 0.0
     """When that was, of the monotonic clock."""
     trouble: str | None = None
@@ -61,9 +61,9 @@ class Sight:
     since: datetime | None = None
     """Since when; None: it is heard."""
 
-    def after(self, told: Told, now_s: float) -> "Sight":
+    def after(self, snapshot: Snapshot, now_s: float) -> "Sight":
         """Return the sight after an answer."""
-        return Sight(self.interval_s, told, now_s)
+        return Sight(self.interval_s, snapshot, now_s)
 
     def lost(self, why: str, now: datetime) -> "Sight":
         """Return the sight when no answer came."""
@@ -106,18 +106,18 @@ class Room:
 
 def board(sight: Sight, words: Messages, now_s: float, room: Room) -> RenderableType:
     """Return what people see; what is old is grey and says so."""
-    told = sight.told
-    if told is None:
+    snapshot = sight.snapshot
+    if snapshot is None:
         return Text(words["page"]["never_connected"], style=_LOST)
     old, since_s = sight.old(now_s), sight.silent_s(now_s)
-    points, hidden_points = _fitting(told, room)
-    alerts = told.alerts[: _alerts_shown(room)]
-    parts: list[RenderableType] = [*_title(sight, told, words, since_s, old=old)]
+    points, hidden_points = _fitting(snapshot, room)
+    alerts = snapshot.alerts[: _alerts_shown(room)]
+    parts: list[RenderableType] = [*_title(sight, snapshot, words, since_s, old=old)]
     parts.append(_points(points, words, since_s, room, old=old))
     parts += _more(hidden_points, "more_points", words)
-    parts += _alerts(alerts, told, words, since_s, room, old=old)
-    parts += _more(len(told.alerts) - len(alerts), "more_alerts", words)
-    parts += _system(told.status, words, room, old=old)
+    parts += _alerts(alerts, snapshot, words, since_s, room, old=old)
+    parts += _more(len(snapshot.alerts) - len(alerts), "more_alerts", words)
+    parts += _system(snapshot.status, words, room, old=old)
     return Group(*parts)
 
 
@@ -129,16 +129,16 @@ def _alerts_shown(room: Room) -> int | None:
     return None if room.height is None else max(1, (room.height - _BESIDE) // 6)
 
 
-def _fitting(told: Told, room: Room) -> tuple[Sequence[Mapping[str, Any]], int]:
+def _fitting(snapshot: Snapshot, room: Room) -> tuple[Sequence[Mapping[str, Any]], int]:
     """Return the points that the screen has room for, those that are not normal first, and how many are left out."""
     if room.height is None:
-        return told.points, 0
-    alert_lines = 2 * min(len(told.alerts), _alerts_shown(room) or 0)
+        return snapshot.points, 0
+    alert_lines = 2 * min(len(snapshot.alerts), _alerts_shown(room) or 0)
     fits = max(1, (room.height - _BESIDE - 2 - alert_lines) // (1 if room.wide else 2))
-    if len(told.points) <= fits:
-        return told.points, 0
-    ranked = sorted(told.points, key=_rank)
-    return ranked[: max(1, fits - 1)], len(told.points) - max(1, fits - 1)
+    if len(snapshot.points) <= fits:
+        return snapshot.points, 0
+    ranked = sorted(snapshot.points, key=_rank)
+    return ranked[: max(1, fits - 1)], len(snapshot.points) - max(1, fits - 1)
 
 
 def _rank(point: Mapping[str, Any]) -> int:
@@ -156,13 +156,13 @@ def _severity(point: Mapping[str, Any]) -> str | None:
 # The title
 
 
-def _title(sight: Sight, told: Told, words: Messages, since_s: float, *, old: bool) -> Iterator[Text]:
-    status, page = told.status, words["page"]
+def _title(sight: Sight, snapshot: Snapshot, words: Messages, since_s: float, *, old: bool) -> Iterator[Text]:
+    status, page = snapshot.status, words["page"]
     mark = Text(f" {page['not_live']} ", style=_LOST) if old else Text(f" {page['live']} ", style="black on green")
     name = Text(f"{status.get('site', '?')}  ", style="bold")
-    yield Text.assemble(name, mark, f"  {told.at:%H:%M:%S}  phasewatch {status.get('version', '?')}")
+    yield Text.assemble(name, mark, f"  {snapshot.at:%H:%M:%S}  phasewatch {status.get('version', '?')}")
     if old:
-        since = sight.since or told.at
+        since = sight.since or snapshot.at
         fields = {"time": f"{since:%H:%M:%S}", "span": span(since_s, words)}
         yield Text(words["watch"]["lost"].format(**fields), style=_LOST)
     if sight.trouble is not None:
@@ -266,16 +266,16 @@ def _verdict(point: Mapping[str, Any], words: Messages, *, grey: bool) -> Text:
         return Text(page["no_readings_yet"])
     phases = ", ".join((point.get("picture") or {}).get("phases") or ())
     said = " ".join(filter(None, (page.get(f"verdict_{code}", code), phases)))
-    told = f"{said} ({words['report'].get(f'severity_{severity}', severity)})" if severity else said
+    snapshot = f"{said} ({words['report'].get(f'severity_{severity}', severity)})" if severity else said
     quiet = _GOOD if code == "normal" else ""
-    return Text(told, style=_OLD if grey else _STYLES.get(severity or "", quiet))
+    return Text(snapshot, style=_OLD if grey else _STYLES.get(severity or "", quiet))
 
 
 # Alerts, buses, delivery
 
 
 def _alerts(
-    alerts: Sequence[Mapping[str, Any]], told: Told, words: Messages, since_s: float, room: Room, *, old: bool
+    alerts: Sequence[Mapping[str, Any]], snapshot: Snapshot, words: Messages, since_s: float, room: Room, *, old: bool
 ) -> Iterator[Text]:
     yield Text("")
     if not alerts:
@@ -288,7 +288,7 @@ def _alerts(
         name = "/".join(
             str(part) for part in (alert.get("subject"), alert.get("rule"), phase and phase.lower()) if part
         )
-        marks = ", ".join([*_since(alert, told, words, since_s), *_states(alert, words)])
+        marks = ", ".join([*_since(alert, snapshot, words, since_s), *_states(alert, words)])
         title = words["titles"].get(str(alert.get("rule")), "")
         head = "  ".join(filter(None, (title if room.wide else "", name, marks)))
         yield Text.assemble((f" {word} ", style), f"  {head}", style=_OLD if old else "")
@@ -298,10 +298,10 @@ def _alerts(
             yield summary
 
 
-def _since(alert: Mapping[str, Any], told: Told, words: Messages, since_s: float) -> Iterator[str]:
+def _since(alert: Mapping[str, Any], snapshot: Snapshot, words: Messages, since_s: float) -> Iterator[str]:
     try:
         since = datetime.fromisoformat(alert["since"])
-        lasting_s = (datetime.fromisoformat(told.status["at"]) - since).total_seconds() + since_s
+        lasting_s = (datetime.fromisoformat(snapshot.status["at"]) - since).total_seconds() + since_s
     except (KeyError, TypeError, ValueError):
         return
     yield words["page"]["since_ago"].format(time=f"{since.astimezone():%m-%d %H:%M:%S}", span=span(lasting_s, words))
@@ -387,10 +387,10 @@ def _ending_quietly() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def ask(control: Control) -> Told:
+def ask(control: Control) -> Snapshot:
     """Return what the daemon says now. Raises: InputError when it cannot be reached."""
     status, points = show(control, "/api/status"), show(control, "/api/points").get("points", [])
-    return Told(datetime.now().astimezone(), status, points, standing(control))
+    return Snapshot(datetime.now().astimezone(), status, points, standing(control))
 
 
 def _words(control: Control) -> Messages:
@@ -433,8 +433,8 @@ def _as_lines(control: Control, interval_s: float, *, once: bool) -> None:
 
 
 def _object(sight: Sight) -> dict[str, Any]:
-    told = sight.told
-    if sight.trouble is not None or told is None:
+    snapshot = sight.snapshot
+    if sight.trouble is not None or snapshot is None:
         silent_s = round(sight.silent_s(time.monotonic()), 1)
         now = datetime.now().astimezone()
         return {
@@ -443,5 +443,11 @@ def _object(sight: Sight) -> dict[str, Any]:
             "no_data_s": silent_s,
             "error": sight.trouble,
         }
-    at = told.at.isoformat("T", "milliseconds")
-    return {"at": at, "connected": True, "status": told.status, "points": told.points, "alerts": told.alerts}
+    at = snapshot.at.isoformat("T", "milliseconds")
+    return {
+        "at": at,
+        "connected": True,
+        "status": snapshot.status,
+        "points": snapshot.points,
+        "alerts": snapshot.alerts,
+    }

@@ -112,7 +112,7 @@ MISREADINGS: Final = tuple(
 
 
 def misreadings(profile: Profile) -> Iterator[tuple[Misreading, Profile]]:
-    """Yield each misreading that can be with the profile that mends it."""
+    """Yield each misreading that can be with the profile that corrects it."""
     if profile.sunspec is not None:
         return  # a model that was found says itself how it is read
     for one in MISREADINGS:

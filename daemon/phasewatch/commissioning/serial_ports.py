@@ -21,7 +21,7 @@ class Port:
     target: Path
     """The device behind the name."""
     obstacle: str | None
-    """Why it cannot be used, with the mend; None: it can."""
+    """Why it cannot be used, with the remedy; None: it can."""
 
 
 def ports(dev: Path = DEV) -> list[Port]:
@@ -39,7 +39,7 @@ def _names(dev: Path) -> Iterator[Path]:
 
 
 def obstacle(path: Path) -> str | None:
-    """Return why a port cannot be used, with the mend; None: it can."""
+    """Return why a port cannot be used, with the remedy; None: it can."""
     if not path.exists():
         return f"{path}: there is no such port; is the adapter plugged in (ls /dev/serial/by-id /dev/ttyUSB*)?"
     if not path.is_char_device():

@@ -19,7 +19,7 @@ from phasewatch.settings import Broker, MeterSettings, MqttSettings, Site, Webho
 
 
 def problems(site: Site) -> list[str]:
-    """Return what is wrong between keys, a line each: key path, what, mend."""
+    """Return what is wrong between keys, a line each: key path, what, remedy."""
     return [*_twins(site), *_endpoints(site), *_units(site), *_points(site), *_alerts(site)]
 
 
@@ -154,7 +154,7 @@ def _reads_voltages(meter: MeterSettings, profile: Profile) -> bool:
 
 
 def broker_doubts(mqtt: MqttSettings) -> list[str]:
-    """Return what is unsafe but may be meant, a line each with its mend."""
+    """Return what is unsafe but may be meant, a line each with its remedy."""
     parts = (_plain_password, _empty_password, _readable_by_others, _in_the_clear, _unused)
     return [line for part in parts for line in part(mqtt)]
 
@@ -171,7 +171,7 @@ def _empty_password(mqtt: MqttSettings) -> Iterator[str]:
     try:
         empty = mqtt.password_file is not None and not mqtt.secret()
     except (OSError, UnicodeDecodeError):
-        return  # whoever needs it will say so
+        return  # reported where it is needed
     if empty:
         yield (
             f"mqtt.password_file: {mqtt.password_file} is empty; write the password into it, alone,"
@@ -191,7 +191,7 @@ def _open_to_others(path: Path) -> bool:
         mode = path.stat().st_mode
         return S_ISREG(mode) and bool(mode & (S_IRWXG | S_IRWXO))
     except OSError:
-        return False  # whoever reads it will say so
+        return False  # reported where it is read
 
 
 def _in_the_clear(mqtt: MqttSettings) -> Iterator[str]:

@@ -36,7 +36,7 @@ _PLAIN: Final = (
 )
 
 
-_MENDS: Final = {
+_REMEDIES: Final = {
     "but found another document": "a second document begins here; keep one, and remove the --- between them",
 }
 """What PyYAML says that leaves out what to do -> what is said."""
@@ -115,7 +115,9 @@ def parse_yaml(text: str, name: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = "" if mark is None else f"{mark.line + 1}:"
-        raise YamlError(f"{name}:{line} {_MENDS.get(error.problem or '') or error.problem or error.context}") from error
+        raise YamlError(
+            f"{name}:{line} {_REMEDIES.get(error.problem or '') or error.problem or error.context}"
+        ) from error
     except ReaderError as error:
         place = f"{name}:{text.count(chr(10), 0, error.position) + 1}"
         raise YamlError(f"{place}: holds the character U+{error.character:04X}; delete it, YAML has no such") from error
@@ -193,7 +195,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def config_directory() -> Path:
     """Return where the shipped files are: inside the wheel, or the checkout's config/.
 
-    Raises: LibraryError when neither is there.
+    Raises: ConfigurationError when neither is there.
     """
     package = Path(phasewatch.__file__).resolve().parent
     for directory in (package / "config", package.parent.parent / "config"):
@@ -215,7 +217,7 @@ def limits_ids(overrides: Path | None = None) -> tuple[str, ...]:
 def load_profile(profile_id: str, overrides: Path | None = None) -> Profile:
     """Load a profile, check that it can be read and decoded, and run its examples.
 
-    Raises: LibraryError with one line for each problem.
+    Raises: ConfigurationError with one line for each problem.
     """
     path = _find(METERS, profile_id, overrides)
     profile = _load(path, Profile)
@@ -229,7 +231,7 @@ def load_profile(profile_id: str, overrides: Path | None = None) -> Profile:
 def load_limits(limits_id: str, overrides: Path | None = None) -> Limits:
     """Load a limit preset.
 
-    Raises: LibraryError with one line for each problem.
+    Raises: ConfigurationError with one line for each problem.
     """
     path = _find(LIMITS, limits_id, overrides)
     limits = _load(path, Limits)
@@ -240,7 +242,7 @@ def load_limits(limits_id: str, overrides: Path | None = None) -> Limits:
 def load_messages(language: str) -> dict[str, object]:
     """Load the words of a language.
 
-    Raises: LibraryError for a language that is not shipped.
+    Raises: ConfigurationError for a language that is not shipped.
     """
     path = _find(MESSAGES, language, None)
     content = _read(path)

@@ -69,7 +69,7 @@ class LoadedSite:
 def load_site(path: Path) -> LoadedSite:
     """Load a site file.
 
-    Raises: LibraryError with one line for each problem: file, key path, mend.
+    Raises: ConfigurationError with one line for each problem: file, key path, remedy.
     """
     try:
         content = read_yaml(path)
@@ -81,7 +81,7 @@ def load_site(path: Path) -> LoadedSite:
 def build_site(content: object, path: Path) -> LoadedSite:
     """Build a site from the content of its file; `path` is where it says it is from.
 
-    Raises: LibraryError with one line for each problem.
+    Raises: ConfigurationError with one line for each problem.
     """
     if not isinstance(content, dict):
         raise ConfigurationError(

@@ -13,7 +13,7 @@ SCHEMAS: Final = ("alert", "alerts", "point", "status", "command", "reply")
 def schema(name: str) -> dict[str, Any]:
     """Return a JSON Schema (2020-12).
 
-    Raises: LibraryError for a name that is none of `SCHEMAS`, or whose file is missing.
+    Raises: ConfigurationError for a name that is none of `SCHEMAS`, or whose file is missing.
     """
     if name not in SCHEMAS:
         raise ConfigurationError([f"schema {name}: no such schema; one of {', '.join(SCHEMAS)}"])

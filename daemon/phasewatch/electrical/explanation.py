@@ -29,13 +29,13 @@ class Explained:
 def explain(diagnosis: Diagnosis, messages: Messages) -> Explained:
     """Return the words of a diagnosis."""
     fields = _fields(diagnosis, messages)
-    told = _behind(diagnosis)
+    reasons = _behind(diagnosis)
     facts = (messages["facts"][code].format(**fields) for code in _facts(diagnosis))
     return Explained(
         summary=str(messages["between_sentences"]).join((_headline(diagnosis, messages).format(**fields), *facts)),
-        causes=tuple((code, messages["causes"][code].format(**fields)) for code in told.causes),
-        cannot_tell=tuple(messages["cannot_tell"][code].format(**fields) for code in told.cannot_tell),
-        next_steps=tuple(messages["next_steps"][code].format(**fields) for code in told.next_steps),
+        causes=tuple((code, messages["causes"][code].format(**fields)) for code in reasons.causes),
+        cannot_tell=tuple(messages["cannot_tell"][code].format(**fields) for code in reasons.cannot_tell),
+        next_steps=tuple(messages["next_steps"][code].format(**fields) for code in reasons.next_steps),
     )
 
 
@@ -56,25 +56,27 @@ def _headline(diagnosis: Diagnosis, messages: Messages) -> str:
 
 def _behind(diagnosis: Diagnosis) -> Explanation:
     """Return what stands behind the verdict, as far as these readings leave it open."""
-    told, picture = diagnosis.verdict.explanation, diagnosis.picture
-    if "neutral_or_pen" in told.cannot_tell:
+    reasons, picture = diagnosis.verdict.explanation, diagnosis.picture
+    if "neutral_or_pen" in reasons.cannot_tell:
         if picture.neutral_earth is not None or diagnosis.supply.system in ("TT", "IT"):
-            told = replace(
-                told,
-                cannot_tell=tuple(code for code in told.cannot_tell if code != "neutral_or_pen"),
-                next_steps=tuple(code for code in told.next_steps if code != "treat_housings_as_live"),
+            reasons = replace(
+                reasons,
+                cannot_tell=tuple(code for code in reasons.cannot_tell if code != "neutral_or_pen"),
+                next_steps=tuple(code for code in reasons.next_steps if code != "treat_housings_as_live"),
             )
         else:
-            told = replace(told, causes=(*told.causes, "pen_open_upstream"))
+            reasons = replace(reasons, causes=(*reasons.causes, "pen_open_upstream"))
     if _by_contradiction(diagnosis):
-        told = CONTRADICTION
+        reasons = CONTRADICTION
     elif diagnosis.contradiction is not None:
-        told = replace(told, cannot_tell=(*told.cannot_tell, *CONTRADICTION.cannot_tell))
+        reasons = replace(reasons, cannot_tell=(*reasons.cannot_tell, *CONTRADICTION.cannot_tell))
     if _unjudged_earth(diagnosis) is not None:
-        told = replace(told, cannot_tell=(*told.cannot_tell, *UNJUDGED_EARTH.cannot_tell))
+        reasons = replace(reasons, cannot_tell=(*reasons.cannot_tell, *UNJUDGED_EARTH.cannot_tell))
     if picture.neutral_earth_measured_v is not None and not picture.direct_reading_too_low:
-        told = replace(told, next_steps=tuple(code for code in told.next_steps if code != "measure_neutral_earth"))
-    return told
+        reasons = replace(
+            reasons, next_steps=tuple(code for code in reasons.next_steps if code != "measure_neutral_earth")
+        )
+    return reasons
 
 
 def _by_contradiction(diagnosis: Diagnosis) -> bool:

@@ -79,7 +79,7 @@ class SlopeBlock:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self.count = 0
         self._load = self._shift = self._product = 0j
         self._square = 0.0

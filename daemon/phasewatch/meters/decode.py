@@ -48,7 +48,7 @@ Words = Mapping[int, int]
 
 
 class ProfileError(ValueError):
-    """The profile cannot be used as it is; the message names the key and the mend."""
+    """The profile cannot be used as it is; the message names the key and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)

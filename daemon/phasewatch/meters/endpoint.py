@@ -85,7 +85,7 @@ class Endpoint:
 def parse_url(url: str) -> Endpoint:
     """Return the endpoint that a bus URL names.
 
-    Raises: ValueError whose text names the mend.
+    Raises: ValueError whose text names the remedy.
     """
     try:
         parts = urlsplit(url)

@@ -106,62 +106,62 @@ def mbap_frame(unit_id: int, transaction_id: int, pdu: bytes) -> bytes:
     return struct.pack(">HHHB", transaction_id, 0, len(pdu) + 1, unit_id) + pdu
 
 
-def find_rtu(heard: bytes, request: Request, _transaction_id: int) -> Found:
+def find_rtu(received: bytes, request: Request, _transaction_id: int) -> Found:
     """Hunt at every offset for a frame of the asked unit whose check bytes are right.
 
     Noise and the echo of the request lie before the answer on real lines. The echo has to be passed over as such:
     of addresses 0x03xx it is itself an answer of three bytes, and of 0x04xx one of two words once a 0 follows it.
     """
     echo = rtu_frame(request.unit_id, request.pdu)
-    start, waiting = 0, len(heard)
-    while (start := heard.find(request.unit_id, start)) >= 0:
-        if heard.startswith(echo, start):
+    start, waiting = 0, len(received)
+    while (start := received.find(request.unit_id, start)) >= 0:
+        if received.startswith(echo, start):
             start += len(echo)
             continue
-        size = _rtu_size(heard, start)
-        if start + size > len(heard) or echo.startswith(heard[start:]):
+        size = _rtu_size(received, start)
+        if start + size > len(received) or echo.startswith(received[start:]):
             waiting = min(waiting, start)
-        elif size and (frame := _rtu_frame_at(heard, start, size)):
+        elif size and (frame := _rtu_frame_at(received, start, size)):
             return start + size, frame
         start += 1
     return waiting, None
 
 
-def _rtu_size(heard: bytes, start: int) -> int:
+def _rtu_size(received: bytes, start: int) -> int:
     """Return the length a frame that starts here has, at least; 0 = no answer to a read starts here."""
-    if start + 2 >= len(heard):
-        return 3 if start + 1 >= len(heard) or heard[start + 1] in READS else 0
-    function_code = heard[start + 1]
+    if start + 2 >= len(received):
+        return 3 if start + 1 >= len(received) or received[start + 1] in READS else 0
+    function_code = received[start + 1]
     if function_code not in READS:
         return 0
-    return 5 if function_code & 0x80 else 5 + heard[start + 2]
+    return 5 if function_code & 0x80 else 5 + received[start + 2]
 
 
-def _rtu_frame_at(heard: bytes, start: int, size: int) -> Frame | None:
-    body, check = heard[start : start + size - 2], heard[start + size - 2 : start + size]
+def _rtu_frame_at(received: bytes, start: int, size: int) -> Frame | None:
+    body, check = received[start : start + size - 2], received[start + size - 2 : start + size]
     return Frame(body[0], 0, body[1:]) if crc16(body) == check else None
 
 
-def find_mbap(heard: bytes, _request: Request, transaction_id: int) -> Found:
+def find_mbap(received: bytes, _request: Request, transaction_id: int) -> Found:
     """Pass over frames of other transactions: answers that come twice or too late."""
     start = 0
-    while (header := mbap_header(heard, start)) is not None:
+    while (header := mbap_header(received, start)) is not None:
         found_id, size = header
         if not size:
-            return len(heard), None  # out of step: where the next frame starts cannot be known
-        if start + size > len(heard):
+            return len(received), None  # out of step: where the next frame starts cannot be known
+        if start + size > len(received):
             break
         if found_id == transaction_id:
-            return start + size, Frame(heard[start + 6], found_id, heard[start + 7 : start + size])
+            return start + size, Frame(received[start + 6], found_id, received[start + 7 : start + size])
         start += size
     return start, None
 
 
-def mbap_header(heard: bytes, start: int) -> tuple[int, int] | None:
+def mbap_header(received: bytes, start: int) -> tuple[int, int] | None:
     """Return transaction id and size of a frame, size 0 = this is no Modbus TCP; None = too short to tell."""
-    if start + 6 > len(heard):
+    if start + 6 > len(received):
         return None
-    transaction_id, protocol_id, length = struct.unpack_from(">HHH", heard, start)
+    transaction_id, protocol_id, length = struct.unpack_from(">HHH", received, start)
     return transaction_id, 6 + length if protocol_id == 0 and 2 <= length <= 254 else 0
 
 
@@ -179,9 +179,9 @@ class Blame(NamedTuple):
     unit_id: int | None = None
 
 
-def blame_rtu(heard: bytes, request: Request, _transaction_id: int) -> Blame | None:
+def blame_rtu(received: bytes, request: Request, _transaction_id: int) -> Blame | None:
     """Return what came in place of an answer; None: nothing but the echo of the request."""
-    rest = heard.replace(rtu_frame(request.unit_id, request.pdu), b"", 1)
+    rest = received.replace(rtu_frame(request.unit_id, request.pdu), b"", 1)
     for start in range(len(rest)):
         size = _rtu_size(rest, start)
         if size and start + size <= len(rest) and (frame := _rtu_frame_at(rest, start, size)):
@@ -189,54 +189,54 @@ def blame_rtu(heard: bytes, request: Request, _transaction_id: int) -> Blame | N
     return Blame(f"{len(rest)} bytes without a whole frame (CRC): {_sample(rest)}", "damaged") if rest else None
 
 
-def blame_mbap(heard: bytes, _request: Request, transaction_id: int) -> Blame | None:
+def blame_mbap(received: bytes, _request: Request, transaction_id: int) -> Blame | None:
     """Return what came in place of an answer; None: nothing."""
-    header = mbap_header(heard, 0)
+    header = mbap_header(received, 0)
     if header is None:
-        return Blame(f"cut short after {len(heard)} bytes: {_sample(heard)}", "cut_short") if heard else None
+        return Blame(f"cut short after {len(received)} bytes: {_sample(received)}", "cut_short") if received else None
     found_id, size = header
     if not size:
-        return Blame(f"this is no Modbus TCP: {_sample(heard)}", "not_modbus")
+        return Blame(f"this is no Modbus TCP: {_sample(received)}", "not_modbus")
     if found_id != transaction_id:
         return Blame(f"transaction {found_id} answered instead of {transaction_id}", "other_transaction")
-    if size <= len(heard):
-        return Blame(f"unit {heard[6]} answered", "other_unit", heard[6])
-    return Blame(f"cut short after {len(heard)} of {size} bytes: {_sample(heard)}", "cut_short")
+    if size <= len(received):
+        return Blame(f"unit {received[6]} answered", "other_unit", received[6])
+    return Blame(f"cut short after {len(received)} of {size} bytes: {_sample(received)}", "cut_short")
 
 
-def _sample(heard: bytes) -> str:
-    return heard[:16].hex(" ") + (" ..." if len(heard) > 16 else "")
+def _sample(received: bytes) -> str:
+    return received[:16].hex(" ") + (" ..." if len(received) > 16 else "")
 
 
-def wholes_rtu(heard: bytes) -> Iterator[Whole]:
+def wholes_rtu(received: bytes) -> Iterator[Whole]:
     """Yield the whole frames of any sender, requests too, whatever is between them."""
     start = 0
-    while start + 5 <= len(heard):
-        size, asks = _whole_size(heard, start)
-        if size and (frame := _rtu_frame_at(heard, start, size)):
+    while start + 5 <= len(received):
+        size, asks = _whole_size(received, start)
+        if size and (frame := _rtu_frame_at(received, start, size)):
             yield Whole(frame.unit_id, frame.pdu, 0, asks)
             start += size
         else:
             start += 1
 
 
-def _whole_size(heard: bytes, start: int) -> tuple[int, bool]:
+def _whole_size(received: bytes, start: int) -> tuple[int, bool]:
     """Return the length of the frame that may start here, 0 = none, and whether it would be a request."""
-    function_code = heard[start + 1]
-    if function_code in ASKS_IN_8_BYTES and _rtu_frame_at(heard, start, 8):
+    function_code = received[start + 1]
+    if function_code in ASKS_IN_8_BYTES and _rtu_frame_at(received, start, 8):
         return 8, True
-    size = _rtu_size(heard, start)
-    return (size if start + size <= len(heard) else 0), False
+    size = _rtu_size(received, start)
+    return (size if start + size <= len(received) else 0), False
 
 
-def wholes_mbap(heard: bytes) -> Iterator[Whole]:
+def wholes_mbap(received: bytes) -> Iterator[Whole]:
     """Yield the whole frames up to where the stream is out of step."""
     start = 0
-    while (header := mbap_header(heard, start)) is not None:
+    while (header := mbap_header(received, start)) is not None:
         transaction_id, size = header
-        if size < 9 or start + size > len(heard):
+        if size < 9 or start + size > len(received):
             return
-        yield Whole(heard[start + 6], heard[start + 7 : start + size], transaction_id, asks=False)
+        yield Whole(received[start + 6], received[start + 7 : start + size], transaction_id, asks=False)
         start += size
 
 

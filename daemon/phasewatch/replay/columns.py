@@ -57,7 +57,7 @@ class Columns:
 def columns_of(
     header: Sequence[str], rows: Sequence[Sequence[str]], renamed: Mapping[str, str], time: str | None
 ) -> Columns:
-    """Return what each column is; `renamed` maps column -> quantity. Raises: RecordingError with the mend."""
+    """Return what each column is; `renamed` maps column -> quantity. Raises: RecordingError with the remedy."""
     names = tuple(name.strip() for name in header)
     quantities = _quantities(names, renamed)
     places = _time_places(names, rows, time, set(quantities))

@@ -93,7 +93,7 @@ def span(first: datetime | None, last: datetime | None) -> dict[str, str | None]
 
 
 class RecordingError(Exception):
-    """A recording cannot be replayed; the text names the file, the place and the mend."""
+    """A recording cannot be replayed; the text names the file, the place and the remedy."""
 
 
 @dataclass(slots=True)

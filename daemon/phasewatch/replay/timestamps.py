@@ -150,7 +150,7 @@ def formats_of(text: str) -> tuple[Format, ...]:
 
 
 def told_format(texts: Sequence[str]) -> Format:
-    """Return the one format of the stamps of the first rows. Raises: RecordingError with the mend."""
+    """Return the one format of the stamps of the first rows. Raises: RecordingError with the remedy."""
     fitting = [(text, formats_of(text)) for text in texts]
     known = [(text, forms) for text, forms in fitting if forms]
     if not known:

@@ -55,8 +55,8 @@ def _alert_row(material: Material, alert: Payload) -> Sequence[str]:
         marks.append(words["state_shelved"].format(time=material.moment(alert["shelved_until"])))
     if alert.get("suppressed_by"):
         marks.append(words["state_suppressed"].format(alert=alert["suppressed_by"]))
-    told = _severity(material, alert), _what(material, alert), "; ".join(marks)
-    return *told, material.moment(alert.get("since")), str(alert.get("summary") or "-")
+    payload = _severity(material, alert), _what(material, alert), "; ".join(marks)
+    return *payload, material.moment(alert.get("since")), str(alert.get("summary") or "-")
 
 
 def events(material: Material) -> Markup:
@@ -85,33 +85,33 @@ def _event_row(material: Material, event: Payload) -> Sequence[str]:
     )
 
 
-def _what(material: Material, told: Payload) -> str:
-    rule = str(told.get("rule") or "-")
-    parts = (told.get("subject"), material.messages["titles"].get(rule, rule), told.get("phase"))
+def _what(material: Material, payload: Payload) -> str:
+    rule = str(payload.get("rule") or "-")
+    parts = (payload.get("subject"), material.messages["titles"].get(rule, rule), payload.get("phase"))
     return ", ".join(str(part) for part in parts if part)
 
 
-def _severity(material: Material, told: Payload) -> str:
-    return material.words.get(f"severity_{told.get('severity')}", str(told.get("severity") or "-"))
+def _severity(material: Material, payload: Payload) -> str:
+    return material.words.get(f"severity_{payload.get('severity')}", str(payload.get("severity") or "-"))
 
 
-def _value(told: Payload) -> str:
-    if told.get("value") is None:
+def _value(payload: Payload) -> str:
+    if payload.get("value") is None:
         return "-"
-    limit = "" if told.get("limit") is None else f" ({number(told['limit'], 2)})"
-    return f"{number(told['value'], 2)}{limit} {told.get('unit') or ''}".strip()
+    limit = "" if payload.get("limit") is None else f" ({number(payload['limit'], 2)})"
+    return f"{number(payload['value'], 2)}{limit} {payload.get('unit') or ''}".strip()
 
 
 def wanted_evidence(alerts: Sequence[Payload], events: Sequence[Payload]) -> list[str]:
     """Return the occurrences whose evidence a report shows: those that stand, then the newest."""
     standing = [alert for alert in alerts if alert.get("state") != "cleared"]
     raised = [event for event in events[:MOST_EVENTS] if event.get("transition") == "raised"]
-    found = [str(told["alert_id"]) for told in (*standing, *raised) if told.get("alert_id")]
+    found = [str(payload["alert_id"]) for payload in (*standing, *raised) if payload.get("alert_id")]
     return list(dict.fromkeys(found))[:MOST_PLOTS]
 
 
 def _plots(material: Material) -> Iterator[Markup]:
-    raised = {str(told.get("alert_id")): told for told in (*reversed(material.events), *material.alerts)}
+    raised = {str(payload.get("alert_id")): payload for payload in (*reversed(material.events), *material.alerts)}
     for alert_id, evidence in material.evidence.items():
         alert = raised.get(alert_id, {})
         charts = list(_charts(material, evidence, alert))

@@ -111,8 +111,8 @@ def named(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in NAMES:
             near = get_close_matches(name.lower(), (*NAMES, *_LOGIC), n=3)
-            mend = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(NAMES)}"
-            raise ExpressionError(f"{name} is no quantity and no number of the diagnosis; {mend}")
+            remedy = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(NAMES)}"
+            raise ExpressionError(f"{name} is no quantity and no number of the diagnosis; {remedy}")
     return tuple(dict.fromkeys(names))
 
 

@@ -57,7 +57,7 @@ class NeutralImpedance(PointRule[Settings]):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.changed = False
-        """Set when `state` is another one, for whoever keeps it over a restart."""
+        """Set when `state` has changed, for the journal to keep over a restart."""
         self._block = SlopeBlock()
         self._drift = self._new_drift()
         self._began_s: float | None = None
@@ -120,7 +120,7 @@ class NeutralImpedance(PointRule[Settings]):
         return self._drift.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state; one that cannot be read, or an empty one, learns anew."""
+        """Go on from a state; one that cannot be read, or an empty one, learns again."""
         self._drift = self._new_drift()
         try:
             self._drift.restore(state)

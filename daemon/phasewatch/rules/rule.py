@@ -206,14 +206,14 @@ class Learner(Protocol):
     """What a rule offers beside, if it learns something that a restart must not forget."""
 
     changed: bool
-    """Set when `state` is another one; whoever keeps it takes it back."""
+    """Set when `state` has changed; what journals it clears it."""
 
     def state(self) -> dict[str, Any]:
         """Return what was learned, small and as JSON can hold it."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state; from one that cannot be read, begin anew."""
+        """Go on from a state; from one that cannot be read, begin again."""
         ...
 
 

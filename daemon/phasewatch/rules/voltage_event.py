@@ -5,7 +5,7 @@ so an event is at least as deep and at least as long as it looks, and one betwee
 
 How much a dip or swell matters: what equipment is built to ride through, and how often it happens.
 
-Source: ITI (CBEMA) curve 2000; SEMI F47. Counts begin anew with each start of the daemon.
+Source: ITI (CBEMA) curve 2000; SEMI F47. Counts begin at 0 with each start of the daemon.
 """
 
 from collections import deque

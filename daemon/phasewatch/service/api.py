@@ -2,7 +2,7 @@
 
 What the page shows of a running daemon beyond what is published.
 
-What is measured of the daemon itself and of its points, for whoever scrapes it.
+Measurements of the daemon and its points, for the metrics.
 """
 
 import asyncio

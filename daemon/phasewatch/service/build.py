@@ -1,6 +1,6 @@
 """Builds what a loaded site file asks for: the watch with its points and rules, and what each meter is asked.
 
-What another site file changes: only that is built anew, and the rest goes on as if nothing had happened.
+What another site file changes: only that is built again; the rest continues.
 
 Alerts stay on their desk, timers and all; a point or bus that the file describes as before keeps its memory.
 

@@ -137,7 +137,7 @@ class LineFaults:
     echo: bool = False
     """Whether the adapter hears what it sends."""
     other_master_s: float = 0.0
-    """How often another master asks the first unit, whoever is speaking; 0 = there is none."""
+    """How often another master asks the first unit, whatever else is on the line; 0 = there is none."""
     duplicate_s: float = 0.0
     """How much later than the first unit a second meter of its unit id answers; 0 = there is none."""
 
@@ -176,7 +176,7 @@ def _setting(text: str) -> tuple[str, float | bool]:
     try:
         return name, _KINDS[name](value)
     except ValueError:
-        raise ValueError(f"{text}: {_MENDS.get(name, 'write seconds, 0 or more')}") from None
+        raise ValueError(f"{text}: {_REMEDIES.get(name, 'write seconds, 0 or more')}") from None
 
 
 def _share(text: str) -> float:
@@ -203,7 +203,7 @@ _KINDS: Final[dict[str, Callable[[str], float | bool]]] = {
     field.name: _bare if field.name == "echo" else _seconds if field.name.endswith("_s") else _share
     for field in fields(LineFaults)
 }
-_MENDS: Final = {"echo": "write echo alone"} | dict.fromkeys(("noise", "loss", "late"), "write a share from 0 to 1")
+_REMEDIES: Final = {"echo": "write echo alone"} | dict.fromkeys(("noise", "loss", "late"), "write a share from 0 to 1")
 
 
 PSEUDO_TERMINALS: Final = range(136, 144)
@@ -228,7 +228,7 @@ class SerialLine:
 
     A pty hands over a frame at once; here it takes the time that it takes at the baud rate of the URL. What is said
     while another speaks, or before the silence behind it is over, no meter hears. A real port keeps its own time.
-    To whoever opens the pty at another baud rate than the URL's, all characters are garbage, and his are to meters.
+    Opened at another baud rate than the URL's, the pty gives garbage in both directions.
     A pty knows no parity: opening it with one is refused by the kernel.
     """
 

@@ -102,7 +102,7 @@ FRAMINGS: Final[dict[str, tuple[Split, Pack]]] = {
 
 DEFAULT_PORT: Final = 502
 REMEMBERED: Final = 1000
-"""Requests kept for whoever wants to know what was asked."""
+"""Requests kept for tests and the demo to look at."""
 
 Write = Callable[[bytes], object]
 

@@ -36,7 +36,7 @@ BODY_S: Final = 5.0
 """A body that takes longer to arrive is given up."""
 HOLD_S: Final = 0.25
 METRICS_HOLD_S: Final = 1.0
-"""An answer is made anew at most so often: whoever asks without pause must not keep the daemon from measuring."""
+"""An answer is computed at most so often: a client that asks without pause must not keep the daemon from measuring."""
 SHARE: Final = 0.05
 """Of the time that making one answer again and again may take."""
 
@@ -274,7 +274,7 @@ SHORTEST_TOKEN: Final = 16
 
 
 class TokenError(Exception):
-    """There is no usable token; the text names the file and the mend."""
+    """There is no usable token; the text names the file and the remedy."""
 
 
 def read_token(path: Path) -> str:
@@ -284,8 +284,8 @@ def read_token(path: Path) -> str:
         if path.stat().st_mode & 0o007:  # the group bits of a credential of systemd are its access list
             raise TokenError(f"web.token_file: {path}: everybody may use it; chmod o= {path}")
     except OSError as error:
-        mend = error.strerror if is_no_file(error) else f"{error.strerror}; the daemon must be able to read it"
-        raise TokenError(f"web.token_file: {path}: {mend}") from error
+        remedy = error.strerror if is_no_file(error) else f"{error.strerror}; the daemon must be able to read it"
+        raise TokenError(f"web.token_file: {path}: {remedy}") from error
     except UnicodeDecodeError as error:
         raise TokenError(f"web.token_file: {path}: is no text; write a token into it") from error
     if len(token) < SHORTEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:

@@ -14,7 +14,7 @@ TIMEOUT_S: Final = 10.0
 
 
 class ControlError(Exception):
-    """The daemon cannot be reached or makes no sense; the text names the socket and the mend."""
+    """The daemon cannot be reached or makes no sense; the text names the socket and the remedy."""
 
 
 class Answer(NamedTuple):

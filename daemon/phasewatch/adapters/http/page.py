@@ -188,7 +188,7 @@ def _files() -> list[BaseRoute]:
 
 
 def _file(request: Request, asset: Asset) -> Response:
-    # Asked for anew each time, for an upgrade must show at once; the tag makes that cheap.
+    # Revalidated each time, so that an upgrade shows at once; the tag makes that cheap.
     headers = {"etag": asset.tag, "cache-control": "no-cache", "vary": "accept-encoding"}
     if asset.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

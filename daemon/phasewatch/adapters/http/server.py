@@ -67,7 +67,7 @@ class HttpServer:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is not as the site file asks for, a line each, with the mend."""
+        """What is not as the site file asks for, a line each, with the remedy."""
         return (*self._remarks, *self._unheard)
 
     @property
@@ -125,9 +125,9 @@ class HttpServer:
             try:
                 await place.open(self._config)
             except OSError as error:
-                problems.append(place.mend(error))
+                problems.append(place.remedy(error))
             except UnicodeError as error:
-                problems.append(place.mend(OSError(f"no name of a host: {error}")))
+                problems.append(place.remedy(OSError(f"no name of a host: {error}")))
         for problem in set(problems) - set(self._unheard):
             _log.error("%s", problem)
         self._unheard = tuple(problems)
@@ -149,7 +149,7 @@ def server_of(daemon: Daemon, site: Site, environment: Mapping[str, str], more: 
 
 
 async def obstacle_at(listen: str) -> str | None:
-    """Return why nobody could listen at host:port now, with the mend; None: one can."""
+    """Return why nobody could listen at host:port now, with the remedy; None: one can."""
     place = _TcpPlace(listen)
     try:
         server = await place.listen(asyncio.Protocol)
@@ -178,7 +178,7 @@ class _Place:
     async def listen(self, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
         raise NotImplementedError
 
-    def mend(self, error: OSError) -> str:
+    def remedy(self, error: OSError) -> str:
         """Return what is wrong and what to do about it."""
         raise NotImplementedError
 
@@ -209,12 +209,12 @@ class _TcpPlace(_Place):
         loop = asyncio.get_running_loop()
         return await loop.create_server(factory, self._host, self._port, backlog=MOST_CONNECTIONS)
 
-    def mend(self, error: OSError) -> str:
+    def remedy(self, error: OSError) -> str:
         return f"web.listen: {self.why(error)}"
 
     def why(self, error: OSError | UnicodeError) -> str:
         number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
-        return f"{self.name}: {reason or error}; {_MENDS.get(number or 0, _ANY_MEND)}"
+        return f"{self.name}: {reason or error}; {_REMEDIES.get(number or 0, _ANY_REMEDY)}"
 
 
 class _UnixPlace(_Place):
@@ -246,7 +246,7 @@ class _UnixPlace(_Place):
                 raise FileExistsError(errno.EADDRINUSE, "another daemon listens there; stop it, or give each its own")
             self._path.unlink()
 
-    def mend(self, error: OSError) -> str:
+    def remedy(self, error: OSError) -> str:
         why = error.strerror or str(error)
         if "too long" in why:  # the system says no more than that
             why += "; shorten state_dir, or set RUNTIME_DIRECTORY"
@@ -262,8 +262,8 @@ class _UnixPlace(_Place):
         self._made = None
 
 
-_ANY_MEND: Final = "give host and port of this machine, as 127.0.0.1:8600"
-_MENDS: Final = {
+_ANY_REMEDY: Final = "give host and port of this machine, as 127.0.0.1:8600"
+_REMEDIES: Final = {
     errno.EADDRINUSE: "another program listens there: choose another port",
     errno.EADDRNOTAVAIL: "this machine does not have the address (yet): use one of its own, or 0.0.0.0 for all",
     errno.EACCES: "ports below 1024 are for root: choose a higher one",

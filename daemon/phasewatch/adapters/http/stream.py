@@ -67,14 +67,14 @@ class Listener:
         self._depth = depth
         self._ended = False
 
-    def put(self, told: bytes) -> None:
+    def put(self, message: bytes) -> None:
         """Add a message; one too many ends the listener."""
         if self._ended:
             return
         if self._queue.qsize() >= self._depth:
             self.end()
         else:
-            self._queue.put_nowait(told)
+            self._queue.put_nowait(message)
 
     def end(self) -> None:
         """Let it get nothing more, not even what waits."""
@@ -102,7 +102,7 @@ class Broadcast:
         self._sources: Sources | None = None
         self._beating: asyncio.TimerHandle | None = None
         self._waiting: dict[str, asyncio.TimerHandle] = {}
-        self._told_s: dict[str, float] = {}
+        self._sent_s: dict[str, float] = {}
         self._briefs: dict[str, dict[str, Any]] = {}
         """Of each point the line that was told last."""
 
@@ -139,7 +139,7 @@ class Broadcast:
         if not self._listeners or point in self._waiting or not self._followers(point):
             return
         loop = asyncio.get_running_loop()
-        due_s = self._told_s.get(point, 0.0) + POINT_S
+        due_s = self._sent_s.get(point, 0.0) + POINT_S
         if loop.time() >= due_s:
             self._tell_point(point)
         else:
@@ -159,7 +159,7 @@ class Broadcast:
 
     def _tell_point(self, point: str) -> None:
         self._waiting.pop(point, None)
-        self._told_s[point] = asyncio.get_running_loop().time()
+        self._sent_s[point] = asyncio.get_running_loop().time()
         followers = self._followers(point)
         state = self._sources.point_state(point) if followers and self._sources else None
         if state is not None:
@@ -168,14 +168,14 @@ class Broadcast:
     def _beat(self) -> None:
         if not self._listeners or self._sources is None:
             self._beating = None
-            self._told_s = {}
+            self._sent_s = {}
             return
         self._beating = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
         self.tell("status", self._sources.status())
-        told, self._briefs = self._briefs, {brief["point"]: brief for brief in self._sources.briefs()}
-        if told and told.keys() != self._briefs.keys():
+        message, self._briefs = self._briefs, {brief["point"]: brief for brief in self._sources.briefs()}
+        if message and message.keys() != self._briefs.keys():
             self._restart()
-        elif news := [brief for name, brief in self._briefs.items() if told.get(name) != brief]:
+        elif news := [brief for name, brief in self._briefs.items() if message.get(name) != brief]:
             self.tell("points", news)
 
     def _restart(self) -> None:
@@ -184,9 +184,9 @@ class Broadcast:
             one.end()
 
     @staticmethod
-    def _put(told: bytes, listeners: Iterable[Listener]) -> None:
+    def _put(message: bytes, listeners: Iterable[Listener]) -> None:
         for one in listeners:
-            one.put(told)
+            one.put(message)
 
 
 ALERT_KEYS: Final = (
@@ -233,9 +233,9 @@ class PageDaemon(Daemon, Protocol):
         ...
 
 
-def slim(told: Mapping[str, Any]) -> dict[str, Any]:
+def slim(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page needs of an alert or an event as published."""
-    return {key: told[key] for key in (*ALERT_KEYS, "place") if key in told}
+    return {key: message[key] for key in (*ALERT_KEYS, "place") if key in message}
 
 
 _LONGEST: Final = 64
@@ -275,10 +275,10 @@ class Stream:
             gone = asyncio.create_task(_gone(receive), name="page")
             gone.add_done_callback(lambda _: listener.end())
             try:
-                told: bytes | None = await self.hello(follows)
-                while told is not None:
-                    await send({"type": "http.response.body", "body": told, "more_body": True})
-                    told = await listener.get()
+                message: bytes | None = await self.hello(follows)
+                while message is not None:
+                    await send({"type": "http.response.body", "body": message, "more_body": True})
+                    message = await listener.get()
             except asyncio.CancelledError:
                 return  # the server ends; a cancelled answer would be logged as a failure
             finally:

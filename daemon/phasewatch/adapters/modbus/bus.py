@@ -68,9 +68,9 @@ class Timing:
         if self._trouble:
             self._quiet_until = at + self._pace.quiet_s
 
-    def ready_at(self, unit_id: int, heard_at: float | None) -> float:
+    def ready_at(self, unit_id: int, received_at: float | None) -> float:
         """Return when a request to a unit may go out, given when bytes last came in; 0 = at once."""
-        busy = [at for at in (self._ended_at, heard_at) if at is not None]
+        busy = [at for at in (self._ended_at, received_at) if at is not None]
         return max(self._quiet_until, max(busy) + self._gap_s(unit_id)) if busy else self._quiet_until
 
     def _gap_s(self, unit_id: int) -> float:
@@ -225,8 +225,8 @@ class _ModbusBus:
         return self._ready_at(request) <= _now()
 
     def _ready_at(self, request: Request) -> float:
-        heard_at = self._link.listener.heard_at if self._link and self._endpoint.serial_line else None
-        return self._timing.ready_at(request.unit_id, heard_at)
+        received_at = self._link.listener.received_at if self._link and self._endpoint.serial_line else None
+        return self._timing.ready_at(request.unit_id, received_at)
 
     def _drop_if_mute(self) -> None:
         """Drop a gateway without a sign of life since its last request: only a new connection shows if it lives."""

@@ -35,8 +35,8 @@ class Listener:
         self._request: Request | None = None
         self._transaction_id = 0
         self._pending = b""
-        self._heard = b""
-        self.heard_at: float | None = None
+        self._received = b""
+        self.received_at: float | None = None
         """When bytes last came in; None: never."""
         self.asked_at: float | None = None
         """When an answer was last awaited; None: never."""
@@ -49,28 +49,28 @@ class Listener:
     @property
     def mute(self) -> bool:
         """Whether not a byte came in since the last request, to this moment."""
-        return self.asked_at is not None and (self.heard_at is None or self.heard_at < self.asked_at)
+        return self.asked_at is not None and (self.received_at is None or self.received_at < self.asked_at)
 
     def listen_for(self, request: Request) -> None:
         """Await the answer to this request; what came before it cannot be it."""
         self.asked_at = self._now()
-        self._request, self._pending, self._heard = request, b"", b""
+        self._request, self._pending, self._received = request, b"", b""
 
     def stop(self) -> None:
         """Await nothing: what comes in from now on is discarded."""
         if self._request is not None:
             echo = self._dialect.echo(self._request)
-            self._tally.missed(self._request, self._heard.replace(echo, b"", 1) if echo else self._heard)
+            self._tally.missed(self._request, self._received.replace(echo, b"", 1) if echo else self._received)
         self._request = None
 
     def hear(self, chunk: bytes, transaction_id: int) -> Frame | None:
         """Take in a chunk; return the answer once it is whole."""
-        self.heard_at = self._now()
+        self.received_at = self._now()
         if self._request is None:
             self._tally.stray(chunk)
             return None
         self._transaction_id = transaction_id
-        self._heard = (self._heard + chunk)[:KEPT_BYTES]
+        self._received = (self._received + chunk)[:KEPT_BYTES]
         self._pending += chunk
         done, frame = self._dialect.find(self._pending, self._request, transaction_id)
         self._pending = self._pending[done:]
@@ -81,15 +81,15 @@ class Listener:
 
     def blame(self, request: Request) -> Blame | None:
         """Return what came in place of an answer to the request; None: nothing."""
-        return self._dialect.blame(self._heard, request, self._transaction_id)
+        return self._dialect.blame(self._received, request, self._transaction_id)
 
     def _came(self, request: Request, frame: Frame) -> None:
         """End the wait; what came in front of the answer and behind it is stray."""
         self._request = None
         self._tally.came(request, frame.transaction_id)
-        if len(self._heard) > len(frame.pdu) + self._dialect.envelope_bytes:
+        if len(self._received) > len(frame.pdu) + self._dialect.envelope_bytes:
             answer, echo = self._dialect.pack(frame), self._dialect.echo(request)
-            before, _, behind = self._heard.partition(answer)
+            before, _, behind = self._received.partition(answer)
             self._tally.stray((before.replace(echo, b"", 1) if echo else before) + behind)
 
 

@@ -65,11 +65,11 @@ class LineStatistics:
         """Note that the frame that answers a request is here."""
         self._done[request.unit_id] = _Asked(request, transaction_id, self._counts.requests)
 
-    def missed(self, request: Request, heard: bytes) -> None:
+    def missed(self, request: Request, received: bytes) -> None:
         """Note the end of a request without an answer, and what was heard until then, the echo apart."""
         self._await(_Asked(request, 0, self._counts.requests))
-        self.stray(heard)
-        self._damaged = bool(heard)
+        self.stray(received)
+        self._damaged = bool(received)
 
     def ended(self, error: BusError | None, came: Whole | None = None) -> None:
         """Note how a request ended; `came`: the frame that was taken for its answer, None = none was."""
@@ -83,10 +83,10 @@ class LineStatistics:
         elif came is not None:
             self._unfit(came)
 
-    def stray(self, heard: bytes) -> None:
+    def stray(self, received: bytes) -> None:
         """Note bytes that belong to no answer in time."""
-        self._counts.unsolicited_bytes += len(heard)
-        self._strays = (self._strays + heard)[-KEPT_BYTES:]
+        self._counts.unsolicited_bytes += len(received)
+        self._strays = (self._strays + received)[-KEPT_BYTES:]
 
     def _unfit(self, whole: Whole) -> None:
         """Sort a frame that is not the answer; behind a late one, that to the request is still to come."""
