@@ -5,67 +5,67 @@ A dead unit or a shared line
   test_several_units_share_a_line (simulator/test_serial_line)
   test_a_request_into_an_answer_is_not_heard_and_one_after_a_silence_is (simulator/test_serial_line)
   test_a_request_is_heard_only_on_a_silent_line (simulator/test_wire)
-  test_a_line_stays_quiet_after_trouble_and_keeps_its_gaps (adapters/test_modbus_link)
+  test_a_line_stays_quiet_after_trouble_and_keeps_its_gaps (adapters/modbus/test_connection)
 - one host and port under two framings works by chance:
   test_one_host_and_port_is_one_endpoint_under_any_framing (meters/test_endpoint)
   test_one_line_under_two_framings_is_refused_before_anything_runs (test_peers_issues)
 - the wrong mode of a gateway shows as a time-out only:
   test_the_wrong_framing_is_named (cli/test_doctor)
 - a meter polled too fast hangs or reboots:
-  test_the_longest_of_all_gaps_counts (adapters/test_modbus_pace)
+  test_the_longest_of_all_gaps_counts (adapters/modbus/test_pacing)
   test_the_silence_that_a_profile_asks_for_is_kept_on_the_line (test_peers_issues)
 - several tasks share a port without a lock:
-  test_one_request_is_on_the_line_at_a_time (adapters/test_modbus_link)
-  test_many_askers_get_their_own_words (adapters/test_modbus_contract)
+  test_one_request_is_on_the_line_at_a_time (adapters/modbus/test_connection)
+  test_many_askers_get_their_own_words (adapters/modbus/test_contract)
 - one dead unit stalls all others:
-  test_a_dead_meter_costs_the_others_no_more_than_its_slot (test_polling)
-  test_a_dead_meter_is_probed_by_one_request_from_two_to_sixty_seconds_apart (test_polling)
-  test_a_meter_that_answers_its_probe_is_read_in_full_at_once (test_polling)
+  test_a_dead_meter_costs_the_others_no_more_than_its_slot (service/test_poller)
+  test_a_dead_meter_is_probed_by_one_request_from_two_to_sixty_seconds_apart (service/test_poller)
+  test_a_meter_that_answers_its_probe_is_read_in_full_at_once (service/test_poller)
   test_a_sound_meter_keeps_its_rate_among_ill_ones (service/test_trouble)
 - the error of one unit ends the turn of the others:
-  test_a_unit_that_does_not_answer_costs_the_others_no_sample (adapters/test_modbus_contract)
-  test_an_illegal_address_is_told_from_other_refusals (adapters/test_modbus_contract)
+  test_a_unit_that_does_not_answer_costs_the_others_no_sample (adapters/modbus/test_contract)
+  test_an_illegal_address_is_told_from_other_refusals (adapters/modbus/test_contract)
 - a block that the meter refuses is refused for ever:
-  test_a_block_that_is_refused_is_split_and_the_split_is_remembered (test_polling)
-  test_a_register_that_is_refused_alone_is_missing_from_then_on_and_the_others_are_read (test_polling)
+  test_a_block_that_is_refused_is_split_and_the_split_is_remembered (service/test_poller)
+  test_a_register_that_is_refused_alone_is_missing_from_then_on_and_the_others_are_read (service/test_poller)
 
 Lost links
 - nothing comes back until a restart:
-  test_a_link_that_is_lost_ten_times_comes_back_ten_times_and_holds_nothing_meanwhile (adapters/test_modbus_endurance)
-  test_the_pause_doubles_up_to_its_end_and_starts_again (adapters/test_modbus_pace)
-  test_a_bus_comes_back_after_its_meters_were_away (adapters/test_modbus_link)
-  test_a_silent_gateway_is_connected_anew (adapters/test_modbus_link)
-  test_a_meter_comes_back_by_itself_and_is_polled_at_its_rate_again (test_polling)
+  test_a_link_that_is_lost_ten_times_comes_back_ten_times_and_holds_nothing_meanwhile (adapters/modbus/test_endurance)
+  test_the_pause_doubles_up_to_its_end_and_starts_again (adapters/modbus/test_pacing)
+  test_a_bus_comes_back_after_its_meters_were_away (adapters/modbus/test_connection)
+  test_a_silent_gateway_is_connected_anew (adapters/modbus/test_connection)
+  test_a_meter_comes_back_by_itself_and_is_polled_at_its_rate_again (service/test_poller)
 - a peer that is gone without a word is waited for, on a connection that stands:
-  test_a_peer_that_goes_silent_without_a_word_costs_one_poll (adapters/test_modbus_endurance)
+  test_a_peer_that_goes_silent_without_a_word_costs_one_poll (adapters/modbus/test_endurance)
 - a gateway has few sockets, and old ones of ours hold them:
-  test_a_gateway_never_holds_two_sockets_of_ours_whatever_happens_on_it (adapters/test_modbus_endurance)
-  test_a_meter_never_sees_two_connections_at_a_time (adapters/test_modbus_link)
-  test_two_hundred_reconnects_leak_no_descriptor (adapters/test_modbus_link)
+  test_a_gateway_never_holds_two_sockets_of_ours_whatever_happens_on_it (adapters/modbus/test_endurance)
+  test_a_meter_never_sees_two_connections_at_a_time (adapters/modbus/test_connection)
+  test_two_hundred_reconnects_leak_no_descriptor (adapters/modbus/test_connection)
 - delivery that hangs stops acquisition:
   test_alerts_go_on_while_the_broker_is_away_and_arrive_in_order_without_gaps (service/test_trouble)
   test_without_any_broker_the_service_measures_and_stops_at_once (service/test_trouble)
 - one slow reply shifts all later ones by one transaction:
-  test_after_a_late_reply_every_later_value_is_right (adapters/test_modbus_endurance)
-  test_a_late_reply_is_never_the_answer_to_a_later_request (adapters/test_modbus_replies)
-  test_a_reply_that_comes_twice_counts_once (adapters/test_modbus_replies)
-  test_transaction_ids_run_on_over_connections (adapters/test_modbus_link)
+  test_after_a_late_reply_every_later_value_is_right (adapters/modbus/test_endurance)
+  test_a_late_reply_is_never_the_answer_to_a_later_request (adapters/modbus/test_replies)
+  test_a_reply_that_comes_twice_counts_once (adapters/modbus/test_replies)
+  test_transaction_ids_run_on_over_connections (adapters/modbus/test_connection)
 - after a restart of the broker nothing comes until the daemon is restarted too:
   test_alerts_go_on_while_the_broker_is_away_and_arrive_in_order_without_gaps (service/test_trouble)
-  test_a_broker_that_lost_everything_gets_the_whole_retained_set_again (adapters/test_delivery)
-  test_what_waited_before_a_restart_is_delivered_after_it (adapters/test_delivery)
+  test_a_broker_that_lost_everything_gets_the_whole_retained_set_again (adapters/mqtt/test_delivery)
+  test_what_waited_before_a_restart_is_delivered_after_it (adapters/mqtt/test_delivery)
 - each reconnect to the broker starts one more chain of polls:
   test_a_broker_that_comes_and_goes_leaves_one_chain_of_polls (test_peers_issues)
 - the descriptor of an unplugged adapter is kept, and it comes back under another name:
-  test_two_hundred_serial_ports_leak_no_descriptor (adapters/test_modbus_link)
+  test_two_hundred_serial_ports_leak_no_descriptor (adapters/modbus/test_connection)
   test_an_adapter_that_comes_back_as_another_device_is_found_by_its_link (test_peers_issues)
 
 Word order, scale, stolen replies
 - a late reply is taken for another register:
-  test_a_late_reply_is_never_the_answer_to_a_later_request (adapters/test_modbus_replies)
+  test_a_late_reply_is_never_the_answer_to_a_later_request (adapters/modbus/test_replies)
   test_late_answers_are_never_another_meter_s (simulator/test_serial_line)
 - registers are read from words that are no answer to them:
-  test_a_reply_that_does_not_fit_is_no_sample (adapters/test_modbus_replies)
+  test_a_reply_that_does_not_fit_is_no_sample (adapters/modbus/test_replies)
   test_no_wrong_answer_is_ever_a_value_and_no_bytes_are_an_error (faults/test_long_runs)
 - one model name has two maps, and the wrong one is taken:
   test_another_model_is_named (cli/test_doctor)
@@ -78,9 +78,9 @@ Word order, scale, stolen replies
   test_a_voltage_in_the_wrong_word_order_is_missing_and_says_why (test_peers_issues)
   test_a_voltage_many_times_too_high_is_missing (test_peers_issues)
 - a dead meter's last values come again with fresh time stamps:
-  test_a_failed_read_is_no_sample (test_polling)
+  test_a_failed_read_is_no_sample (service/test_poller)
   test_gives_no_sample_and_is_back_by_itself (service/test_trouble)
-  test_a_second_request_that_fails_leaves_no_partial_sample (test_polling)
+  test_a_second_request_that_fails_leaves_no_partial_sample (service/test_poller)
 """
 
 import asyncio
