@@ -208,6 +208,9 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._closers:
+            writer.close()  # accepted by the system while the server stopped: it must not be served
+            return
         # A plain function that keeps the task: asyncio reports a cancelled connection of its own as an error.
         self._keep(asyncio.create_task(self._serve(reader, writer)))
 
