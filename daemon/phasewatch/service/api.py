@@ -1,9 +1,4 @@
-"""What is asked of a running daemon: commands over MQTT and HTTP, and looks at how it stands.
-
-What the page shows of a running daemon beyond what is published.
-
-Measurements of the daemon and its points, for the metrics.
-"""
+"""What a running daemon answers: commands over MQTT and HTTP, its state, what the page shows, its metrics."""
 
 import asyncio
 import json
@@ -42,14 +37,50 @@ from phasewatch.settings import LANGUAGES
 
 _words = lru_cache(load_messages)
 
+MOST_BYTES: Final = 64 * 1024
+"""Of a command."""
 
-class Showing:
-    """Looks at one running daemon; called in its loop."""
+_log = logging.getLogger(__name__)
 
-    def __init__(self, running: Running, clock: Clock, history: History) -> None:
-        self._running, self._clock, self._history = running, clock, history
+
+class Api:
+    """Answers for one running daemon; called in its loop."""
+
+    def __init__(
+        self, running: Running, books: EventRecorder, clock: Clock, history: History, greet: Callable[[], None]
+    ) -> None:
+        """`greet`: tell Home Assistant what there is."""
+        self._running, self._books, self._greet = running, books, greet
+        self._clock, self._history = clock, history
         for language in LANGUAGES:
-            _words(language)  # now, and not when somebody asks: files are read, and the loop would wait
+            _words(language)  # now, and not at a request: files are read, and the loop would wait
+
+    # The API
+
+    def status(self) -> dict[str, Any]:
+        """Return the heartbeat, and how the way to the broker stands."""
+        return {**self.heartbeat(), "delivery": delivery_state(self._running.delivery.status)}
+
+    def heartbeat(self) -> dict[str, Any]:
+        """Return the heartbeat as published."""
+        return status(self._running, self._clock.now(), self._clock.monotonic_s())
+
+    def points(self) -> list[dict[str, Any]]:
+        """Return the state of every point; of one without readings only its name."""
+        loaded, now_s = self._running.loaded, self._clock.monotonic_s()
+        points = self._running.watch.points.values()
+        return [point_state(point, loaded, now_s) or {"point": point.name, "verdict": None} for point in points]
+
+    async def alerts(self) -> list[dict[str, Any]]:
+        """Return the current state of every alert as published; those that are cleared, too."""
+        asked = self._running.delivery.ask(lambda journal: journal.states())
+        return [json.loads(payload) for payload in await asyncio.wrap_future(asked)]
+
+    def measures(self) -> Measures:
+        """Return a picture of every metric."""
+        return measures(self._running, self._clock.now(), self._clock.monotonic_s())
+
+    # The page
 
     def briefs(self) -> list[dict[str, Any]]:
         """Return a line of each point; the age only of what is too old to be used."""
@@ -113,111 +144,6 @@ class Showing:
             "samples": found.samples,
             "complete": found.complete,
         }
-
-
-def _brief(point: PointMonitor, now_s: float) -> dict[str, Any]:
-    reading, diagnosis = point.reading, point.diagnosis
-    if reading is None or diagnosis is None:
-        return {"point": point.name, "verdict": None, "severity": None, "quality": None}
-    age_s = now_s - reading.monotonic_s
-    stale = age_s > point.stale_s
-    phases_v = [reading.values[name] for name in LN if name in reading.values]
-    return {
-        "point": point.name,
-        "verdict": diagnosis.verdict.code,
-        "severity": diagnosis.verdict.severity,
-        "quality": "stale" if stale else "partial" if reading.missing else "good",
-        "low_v": round(min(phases_v)) if phases_v else None,
-        "high_v": round(max(phases_v)) if phases_v else None,
-        "age_s": round(age_s) if stale else None,
-    }
-
-
-def measures(running: Running, at: datetime, now_s: float) -> Measures:
-    """Return a picture of everything that is measured; `now_s`: the monotonic clock."""
-    return Measures(
-        version=version(),
-        site=running.loaded.site.site,
-        delivery=running.delivery.status,
-        clock_synchronised=clock_synchronised(),
-        meters=tuple(_meters(running)),
-        bus_loads={poller.name: poller.load for poller in running.pollers},
-        lines={poller.name: poller.line.copy() for poller in running.pollers},
-        points=tuple(_point(point, now_s) for point in running.watch.points.values()),
-        alerts=running.watch.counts(Moment(at, now_s)),
-    )
-
-
-def _meters(running: Running) -> Iterator[MeterMeasures]:
-    for poller in running.pollers:
-        for meter in poller.meters:
-            name = meter.plan.name
-            yield MeterMeasures(
-                bus=poller.name,
-                meter=name,
-                polls=meter.polls,
-                failures={kind: 0 for _, kind in KINDS} | meter.kinds,
-                overruns=meter.overruns,
-                busy_s=meter.busy_s,
-                online=running.watch.online(name) if meter.polls else None,
-            )
-
-
-def _point(point: PointMonitor, now_s: float) -> PointMeasures:
-    reading, diagnosis = point.reading, point.diagnosis
-    if reading is None or diagnosis is None or now_s - reading.monotonic_s > point.stale_s:
-        return PointMeasures(point.name)
-    u2_percent = NUMBERS["u2_percent"](diagnosis)
-    return PointMeasures(
-        point=point.name,
-        voltages_v={name: value for name, value in reading.values.items() if UNITS[name] == "V"},
-        neutral_shift_v=NUMBERS["neutral_shift_v"](diagnosis),
-        earth_shift_v=NUMBERS["earth_shift_v"](diagnosis),
-        unbalance_ratio=None if u2_percent is None else u2_percent / 100.0,
-        verdict=diagnosis.verdict.code,
-    )
-
-
-MOST_BYTES: Final = 64 * 1024
-"""Of a command."""
-
-_log = logging.getLogger(__name__)
-
-
-class Api(Showing):
-    """Answers for one running daemon; called in its loop."""
-
-    def __init__(
-        self, running: Running, books: EventRecorder, clock: Clock, history: History, greet: Callable[[], None]
-    ) -> None:
-        """`greet`: tell Home Assistant what there is."""
-        super().__init__(running, clock, history)
-        self._books, self._greet = books, greet
-
-    # Looks
-
-    def status(self) -> dict[str, Any]:
-        """Return the heartbeat, and how the way to the broker stands."""
-        return {**self.heartbeat(), "delivery": delivery_state(self._running.delivery.status)}
-
-    def heartbeat(self) -> dict[str, Any]:
-        """Return the heartbeat as published."""
-        return status(self._running, self._clock.now(), self._clock.monotonic_s())
-
-    def points(self) -> list[dict[str, Any]]:
-        """Return the state of every point; of one without readings only its name."""
-        loaded, now_s = self._running.loaded, self._clock.monotonic_s()
-        points = self._running.watch.points.values()
-        return [point_state(point, loaded, now_s) or {"point": point.name, "verdict": None} for point in points]
-
-    async def alerts(self) -> list[dict[str, Any]]:
-        """Return the current state of every alert as published; those that are cleared, too."""
-        asked = self._running.delivery.ask(lambda journal: journal.states())
-        return [json.loads(payload) for payload in await asyncio.wrap_future(asked)]
-
-    def measures(self) -> Measures:
-        """Return a picture of every metric."""
-        return measures(self._running, self._clock.now(), self._clock.monotonic_s())
 
     # Commands
 
@@ -287,3 +213,66 @@ def _body(arrived: Arrived) -> object:
     except ValueError as error:
         raise CommandError(f"body: is no JSON: {' '.join(str(error).split())[:200]}") from None
     return body
+
+
+def _brief(point: PointMonitor, now_s: float) -> dict[str, Any]:
+    reading, diagnosis = point.reading, point.diagnosis
+    if reading is None or diagnosis is None:
+        return {"point": point.name, "verdict": None, "severity": None, "quality": None}
+    age_s = now_s - reading.monotonic_s
+    stale = age_s > point.stale_s
+    phases_v = [reading.values[name] for name in LN if name in reading.values]
+    return {
+        "point": point.name,
+        "verdict": diagnosis.verdict.code,
+        "severity": diagnosis.verdict.severity,
+        "quality": "stale" if stale else "partial" if reading.missing else "good",
+        "low_v": round(min(phases_v)) if phases_v else None,
+        "high_v": round(max(phases_v)) if phases_v else None,
+        "age_s": round(age_s) if stale else None,
+    }
+
+
+def measures(running: Running, at: datetime, now_s: float) -> Measures:
+    """Return a picture of everything that is measured; `now_s`: the monotonic clock."""
+    return Measures(
+        version=version(),
+        site=running.loaded.site.site,
+        delivery=running.delivery.status,
+        clock_synchronised=clock_synchronised(),
+        meters=tuple(_meters(running)),
+        bus_loads={poller.name: poller.load for poller in running.pollers},
+        lines={poller.name: poller.line.copy() for poller in running.pollers},
+        points=tuple(_point(point, now_s) for point in running.watch.points.values()),
+        alerts=running.watch.counts(Moment(at, now_s)),
+    )
+
+
+def _meters(running: Running) -> Iterator[MeterMeasures]:
+    for poller in running.pollers:
+        for meter in poller.meters:
+            name = meter.plan.name
+            yield MeterMeasures(
+                bus=poller.name,
+                meter=name,
+                polls=meter.polls,
+                failures={kind: 0 for _, kind in KINDS} | meter.kinds,
+                overruns=meter.overruns,
+                busy_s=meter.busy_s,
+                online=running.watch.online(name) if meter.polls else None,
+            )
+
+
+def _point(point: PointMonitor, now_s: float) -> PointMeasures:
+    reading, diagnosis = point.reading, point.diagnosis
+    if reading is None or diagnosis is None or now_s - reading.monotonic_s > point.stale_s:
+        return PointMeasures(point.name)
+    u2_percent = NUMBERS["u2_percent"](diagnosis)
+    return PointMeasures(
+        point=point.name,
+        voltages_v={name: value for name, value in reading.values.items() if UNITS[name] == "V"},
+        neutral_shift_v=NUMBERS["neutral_shift_v"](diagnosis),
+        earth_shift_v=NUMBERS["earth_shift_v"](diagnosis),
+        unbalance_ratio=None if u2_percent is None else u2_percent / 100.0,
+        verdict=diagnosis.verdict.code,
+    )

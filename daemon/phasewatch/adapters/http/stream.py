@@ -44,11 +44,11 @@ class Sources(Protocol):
         ...
 
     def briefs(self) -> list[dict[str, Any]]:
-        """Return one line of each point, of its name in `point`, its verdict and its quality."""
+        """Return a line of each point: `point`, `verdict`, `severity`, `quality`, `low_v`, `high_v`, `age_s`."""
         ...
 
     def point_state(self, point: str) -> dict[str, Any] | None:
-        """Return the state of a point; None if there is none of that name."""
+        """Return the state of a point, and `stale_s`; without readings only its name; None if there is none such."""
         ...
 
 
@@ -197,16 +197,8 @@ ALERT_KEYS: Final = (
 """What the page needs of an alert or an event: a fifth of it."""
 
 
-class PageDaemon(Daemon, Protocol):
+class PageDaemon(Sources, Daemon, Protocol):
     """What the page shows of the daemon beyond the API; called in the daemon's own loop."""
-
-    def briefs(self) -> list[dict[str, Any]]:
-        """Return a line of each point: `point`, `verdict`, `severity`, `quality`, `low_v`, `high_v`, `age_s`."""
-        ...
-
-    def point_state(self, point: str) -> dict[str, Any] | None:
-        """Return the state of a point, and `stale_s`; without readings only its name; None if there is none such."""
-        ...
 
     def explanation(self, point: str, language: str) -> dict[str, Any] | None:
         """Return `verdict`, `summary`, `causes`, `cannot_tell`, `next_steps` in words; None without a diagnosis."""
