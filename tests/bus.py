@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from phasewatch.adapters.modbus.bus import BadReply, LineCounts, LinkDown, NoReply, Refused, Request
-from phasewatch.adapters.modbus.protocol import refusal
+from phasewatch.adapters.modbus.protocol import BadReply, LineCounts, LinkDown, NoReply, Refused, refusal
+from phasewatch.meters.framing import Request
 
 
 class FakeBus:

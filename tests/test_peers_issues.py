@@ -93,7 +93,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import BusError, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import BusError
 from phasewatch.configuration.errors import ConfigurationError
 from phasewatch.configuration.files import load_profile
 from phasewatch.configuration.site import build_site

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from phasewatch.adapters.modbus.bus import Bus, LineCounts
+from phasewatch.adapters.modbus.protocol import Bus, LineCounts
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.service.service import Service
 from phasewatch.service.state import delivery_config, open_real_bus

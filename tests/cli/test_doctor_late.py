@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import LineCounts
+from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.commissioning import doctor_probe
 from phasewatch.commissioning.doctor_evidence import BusSeen, Finding, Kind, MeterSeen
 from phasewatch.commissioning.doctor_findings import findings

@@ -15,6 +15,7 @@ from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.readplan import plan, tcp_cost
 from tests.cli.program import Ended, ended, first_line_of, interrupted, phasewatch, started
+from tests.documents import ROOT
 
 STOP_S = 2.0
 """A command that is told to stop has ended after this."""
@@ -137,7 +138,7 @@ def test_a_scenario_that_cannot_be_played_is_named(
 def clean(answer: Ended) -> None:
     assert answer.code == 0, answer
     assert "Traceback" not in answer.err
-    assert "rror" not in answer.err
+    assert "rror" not in answer.err.replace(str(ROOT), "")  # a checkout may lie below any folder
 
 
 def test_a_demo_of_three_seconds_says_nothing_but_json() -> None:

@@ -17,13 +17,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from phasewatch.adapters.modbus.bus import BadReply, BusError, Request
 from phasewatch.adapters.modbus.connection import Listener
 from phasewatch.adapters.modbus.line_statistics import LineStatistics
-from phasewatch.adapters.modbus.protocol import words_of
+from phasewatch.adapters.modbus.protocol import BadReply, BusError, words_of
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.decode import Decoder
-from phasewatch.meters.framing import MBAP, RTU, mbap_frame, rtu_frame
+from phasewatch.meters.framing import MBAP, RTU, Request, mbap_frame, rtu_frame
 from tests.service.site import SDM630
 
 TRANSACTION: Final = 0x1234

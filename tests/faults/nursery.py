@@ -18,8 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from phasewatch.adapters.modbus.bus import Bus, LinkDown
-from phasewatch.adapters.modbus.protocol import LineCounts
+from phasewatch.adapters.modbus.protocol import Bus, LineCounts, LinkDown
 from phasewatch.alerts import lifecycle
 from phasewatch.configuration.site import LoadedSite, load_site
 from phasewatch.service.service import Service, run_until_signalled

@@ -7,10 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pymodbus.framer.rtu import FramerRTU
 
-from phasewatch.adapters.modbus.bus import BadReply, IllegalDataAddress, Refused
 from phasewatch.adapters.modbus.connection import Listener
 from phasewatch.adapters.modbus.line_statistics import LineStatistics
-from phasewatch.adapters.modbus.protocol import REFUSALS, words_of
+from phasewatch.adapters.modbus.protocol import REFUSALS, BadReply, IllegalDataAddress, Refused, words_of
 from phasewatch.meters.framing import MBAP, RTU, Request, blame_mbap, blame_rtu, crc16, find_rtu, mbap_frame, rtu_frame
 
 words = st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=125)

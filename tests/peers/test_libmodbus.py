@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import BusError, IllegalDataAddress, NoReply, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import BusError, IllegalDataAddress, NoReply
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.simulator.device import Fault, Unit

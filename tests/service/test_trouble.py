@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import NoReply
+from phasewatch.adapters.modbus.protocol import NoReply
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.service.service import Service, SystemClock
 from phasewatch.simulator.device import Fault

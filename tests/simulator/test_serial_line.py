@@ -9,7 +9,8 @@ from typing import Final
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import Bus, BusError, NoReply, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import Bus, BusError, NoReply
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.profile import Profile
 from phasewatch.simulator.device import Fault, Unit

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from phasewatch.adapters.modbus.bus import LineCounts
+from phasewatch.adapters.modbus.protocol import LineCounts
 from phasewatch.commissioning.plausibility import Misreading
 
 Kind = Literal["words", "refused", "silent", "damaged", "foreign", "babble", "lost", "unreachable"]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, cast, get_args
 
-from phasewatch.adapters.modbus.bus import BadReply, Bus, BusError, LinkDown, Refused, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import BadReply, Bus, BusError, LinkDown, Refused
 from phasewatch.adapters.modbus.sunspec import ModelLost, bus_of
 from phasewatch.commissioning.doctor_evidence import BusSeen, Kind, MeterSeen, PointSeen, Trial
 from phasewatch.commissioning.identify import GATEWAY_REFUSALS, Found, Reader, answers, identify, present
@@ -30,7 +31,7 @@ from phasewatch.meters.measuring_point import Member
 from phasewatch.meters.profile import Profile
 from phasewatch.meters.quantities import FREQUENCY, LN
 from phasewatch.meters.readplan import Request
-from phasewatch.service.build import MeterPlan, meter_plan, point_names, poll_ms
+from phasewatch.service.build import MeterPlan, load_percent, meter_plan, point_names
 from phasewatch.service.state import open_real_bus
 from phasewatch.settings import BusSettings, MeterSettings
 
@@ -160,9 +161,8 @@ class _Examination:
         self._loaded, self._tell = loaded, tell
         self._settings = settings = loaded.site.buses[place]
         self._plans = [meter_plan(loaded, settings, meter) for meter in settings.meters]
-        load = sum(poll_ms(settings, plan) / (1000.0 * plan.interval_s) for plan in self._plans)
         endpoint = settings.endpoint
-        self._seen = BusSeen(f"buses[{place}]", settings.url, endpoint.serial_line, 100.0 * load)
+        self._seen = BusSeen(f"buses[{place}]", settings.url, endpoint.serial_line, load_percent(settings, self._plans))
         self._seen.baudrate = endpoint.baudrate if endpoint.device else None
         self._seen.timeout_s = settings.timeout_s
         self._late = 0

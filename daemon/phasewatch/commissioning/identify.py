@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from phasewatch.adapters.modbus.bus import BadReply, Bus, BusError, LinkDown, Refused
+from phasewatch.adapters.modbus.protocol import BadReply, Bus, BusError, LinkDown, Refused
 from phasewatch.commissioning.plausibility import MANY_V, Likeness, likeness, ranked
 from phasewatch.meters.decode import Decoder, by_address
 from phasewatch.meters.profile import Profile

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from phasewatch.adapters.modbus.bus import Bus, LineCounts
+from phasewatch.adapters.modbus.protocol import Bus, LineCounts
 from phasewatch.adapters.modbus.sunspec import ModelBus
 from phasewatch.alerts.point_monitor import PointMonitor
 from phasewatch.alerts.site_monitor import SiteMonitor

@@ -8,8 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from phasewatch.adapters.modbus.bus import Bus, BusError, IllegalDataAddress, LineCounts
-from phasewatch.adapters.modbus.protocol import BadReply, LinkDown, NoReply, Refused
+from phasewatch.adapters.modbus.protocol import (
+    BadReply,
+    Bus,
+    BusError,
+    IllegalDataAddress,
+    LineCounts,
+    LinkDown,
+    NoReply,
+    Refused,
+)
 from phasewatch.adapters.modbus.sunspec import bus_of
 from phasewatch.meters.decode import by_address
 from phasewatch.meters.reading import Reading

@@ -19,7 +19,7 @@ from phasewatch.adapters.http.page import routes
 from phasewatch.adapters.http.server import HttpServer, server_of
 from phasewatch.adapters.http.stream import Broadcast
 from phasewatch.adapters.journal.types import DeliveryConfig
-from phasewatch.adapters.modbus.bus import Bus
+from phasewatch.adapters.modbus.protocol import Bus
 from phasewatch.adapters.systemd import Notifier
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.errors import ConfigurationError

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from phasewatch.adapters.journal.types import DeliveryConfig, WebhookConfig
-from phasewatch.adapters.modbus.bus import Bus, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import Bus
 from phasewatch.alerts.site_monitor import SiteMonitor
 from phasewatch.configuration.site import LoadedSite
 from phasewatch.service.delivery import Delivery

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from phasewatch.adapters.modbus import connection
-from phasewatch.adapters.modbus.bus import Bus, BusError, LinkDown, NoReply, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import Bus, BusError, LinkDown, NoReply
 from phasewatch.meters.endpoint import parse_url
 from tests.modbus_server import FRAMINGS, HANG_UP, LINES, Asked, ScriptedMeter, honest, listening, mute, words_at
 

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import Bus, BusError, IllegalDataAddress, LinkDown, NoReply, Refused, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import Bus, BusError, IllegalDataAddress, LinkDown, NoReply, Refused
 from phasewatch.meters.endpoint import parse_url
 from tests.bus import FakeBus
 from tests.modbus_server import FRAMINGS, Asked, ScriptedMeter, honest, listening, mute, words_at

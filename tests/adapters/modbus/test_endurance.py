@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import Bus, BusError, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import Bus, BusError
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.reading import Reading
 from phasewatch.service.build import meter_plan

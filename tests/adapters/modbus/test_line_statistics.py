@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import Bus, BusError, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
 from phasewatch.adapters.modbus.line_statistics import RECENT, LineStatistics
-from phasewatch.adapters.modbus.protocol import BadReply
+from phasewatch.adapters.modbus.protocol import BadReply, Bus, BusError
 from phasewatch.meters.endpoint import parse_url
 from phasewatch.meters.framing import MBAP, RTU, Request, Whole, mbap_frame, rtu_frame, wholes_mbap, wholes_rtu
 from tests.modbus_server import FRAMINGS, LINES, Asked, Script, ScriptedMeter, honest, listening, words_at

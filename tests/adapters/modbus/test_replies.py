@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import BadReply, Bus, LinkDown, NoReply, open_bus
+from phasewatch.adapters.modbus.bus import open_bus
+from phasewatch.adapters.modbus.protocol import BadReply, Bus, LinkDown, NoReply
 from phasewatch.meters.endpoint import parse_url
 from tests.modbus_server import (
     FRAMINGS,

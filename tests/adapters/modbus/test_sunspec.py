@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from phasewatch.adapters.modbus.bus import BusError, LinkDown, NoReply, Refused
+from phasewatch.adapters.modbus.protocol import BusError, LinkDown, NoReply, Refused
 from phasewatch.adapters.modbus.sunspec import ModelBus, ModelLost, bus_of
 from phasewatch.configuration.files import load_profile
 from phasewatch.meters.quantities import LN

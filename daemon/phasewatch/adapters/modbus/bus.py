@@ -12,10 +12,8 @@ from phasewatch.adapters.modbus.protocol import (
     BadReply,
     Bus,
     BusError,
-    IllegalDataAddress,
     LineCounts,
     LinkDown,
-    NoReply,
     Refused,
     words_of,
 )
@@ -111,20 +109,6 @@ class LineBackoff:
     def clear(self) -> None:
         """Note an attempt that succeeded."""
         self._pause_s = self.until = 0.0
-
-
-__all__ = [
-    "BadReply",
-    "Bus",
-    "BusError",
-    "IllegalDataAddress",
-    "LineCounts",
-    "LinkDown",
-    "NoReply",
-    "Refused",
-    "Request",
-    "open_bus",
-]
 
 
 def open_bus(
