@@ -4,7 +4,8 @@ The files that a site file names: whether the daemon can use them.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,9 @@ from phasewatch.settings import BusSettings, MqttSettings, WebhookSettings, WebS
 
 NO_LIMIT: Final = Limit(None, None, "")
 
+COLUMNS: Final = ("point", "nominal_v", "system", "limits", "low_v", "high_v", "u2_percent", "resolution_v")
+"""Keys of a point's limits that the table shows."""
+
 HANDED_OVER: Final = Path("/run/credentials")
 """systemd hands over what is in there to the service alone."""
 
@@ -57,31 +61,28 @@ def _tls(mqtt: MqttSettings) -> Iterator[str]:
 
 
 def _password(mqtt: MqttSettings) -> Iterator[str]:
-    file = mqtt.password_file
-    if file is None or _to_be_handed_over(file):
-        return
-    try:
-        mqtt.secret()
-    except UnicodeDecodeError:
-        yield f"mqtt.password_file {file}: is no UTF-8 text; save it as UTF-8"
-    except OSError as error:
-        remedy = "" if is_no_file(error) else "; the daemon must be able to read it"
-        yield f"mqtt.password_file {file}: {error.strerror}{remedy}"
+    if mqtt.password_file is not None:
+        yield from _secret("mqtt.password_file", mqtt.password_file, mqtt.secret)
 
 
 def _webhook_files(webhook: WebhookSettings, path: str) -> Iterator[str]:
+    yield from _secret(f"{path}.secret_file", webhook.secret_file, webhook.secret)
     try:
-        if not _to_be_handed_over(webhook.secret_file):
-            webhook.secret()
+        tls_context(webhook.ca_file, section=path)
+    except TlsFileError as error:
+        yield str(error)
+
+
+def _secret(key: str, file: Path, read: Callable[[], object]) -> Iterator[str]:
+    """Yield why the file of a secret cannot be read; one that systemd hands over later is not looked for."""
+    try:
+        if not _to_be_handed_over(file):
+            read()
     except UnicodeDecodeError:
-        yield f"{path}.secret_file {webhook.secret_file}: is no UTF-8 text; save it as UTF-8"
+        yield f"{key} {file}: is no UTF-8 text; save it as UTF-8"
     except OSError as error:
         remedy = "" if is_no_file(error) else "; the daemon must be able to read it"
-        yield f"{path}.secret_file {webhook.secret_file}: {error.strerror}{remedy}"
-    try:
-        tls_context(webhook.ca_file)
-    except TlsFileError as error:
-        yield str(error).replace("mqtt.", f"{path}.", 1)
+        yield f"{key} {file}: {error.strerror}{remedy}"
 
 
 def _token(web: WebSettings) -> Iterator[str]:
@@ -202,7 +203,7 @@ def _show(loaded: LoadedSite, buses: list[dict[str, Any]]) -> None:
     point_name = Column("point", overflow="fold")
     table = Table(point_name, "nominal V", "system", "limits", "low V", "high V", "u2 %", "resolves V", title="Limits")
     for point in point_names(loaded):
-        table.add_row(*map(_text, list(_limits(loaded, point).values())[:8]))
+        table.add_row(*map(_text, itemgetter(*COLUMNS)(_limits(loaded, point))))
     console.print(table)
 
 

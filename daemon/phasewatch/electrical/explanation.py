@@ -8,6 +8,7 @@ from phasewatch.electrical.causes import CONTRADICTION, UNJUDGED_EARTH, Explanat
 from phasewatch.electrical.diagnosis import OTHER_KINDS, Diagnosis
 from phasewatch.electrical.geometry import Triple
 from phasewatch.electrical.neutral_faults import NOTABLE_NEUTRAL
+from phasewatch.electrical.severity import NOTABLE_NEUTRAL_EARTH_V
 from phasewatch.electrical.supply import likelier_nominal_v
 from phasewatch.meters.quantities import LN, LPE, NPE, PHASES, phase_name
 
@@ -47,7 +48,12 @@ def _headline(diagnosis: Diagnosis, messages: Messages) -> str:
         return str(messages["normal_legs"])
     if code == "normal" and system == "three_wire":
         return str(messages["normal_three_wire"])
-    if code == "normal" and system == "IT" and (shift := diagnosis.picture.earth) is not None and abs(shift) > RAISED_V:
+    if (
+        code == "normal"
+        and system == "IT"
+        and (shift := diagnosis.picture.earth) is not None
+        and abs(shift) > NOTABLE_NEUTRAL_EARTH_V
+    ):
         return str(messages["normal_isolated"])
     if code == "neutral_open" and diagnosis.picture.line is None:
         return str(messages["neutral_open_by_phases"])
@@ -93,8 +99,6 @@ def _unjudged_earth(diagnosis: Diagnosis) -> str | None:
 
 
 UNEXPLAINED: Final = ("normal", "overvoltage", "undervoltage")
-RAISED_V: Final = 5.0
-"""More between neutral and earth is worth a look in practice."""
 UNEVEN_PERCENT: Final = 3.0
 """PVUR that asks for an explanation which only line voltages can give."""
 
@@ -136,7 +140,7 @@ def _direct_facts(diagnosis: Diagnosis) -> Iterator[str]:
     direct_v, apart = picture.neutral_earth_measured_v, picture.neutral_earth
     if direct_v is None:
         return
-    if diagnosis.verdict.code == "normal" and direct_v > RAISED_V and supply.system != "IT":
+    if diagnosis.verdict.code == "normal" and direct_v > NOTABLE_NEUTRAL_EARTH_V and supply.system != "IT":
         yield "neutral_earth_raised"
     if picture.direct_reading_too_low:
         yield "direct_too_low"

@@ -18,7 +18,9 @@ RANK: Final[dict[str, int]] = {severity: n for n, severity in enumerate(reversed
 Bands = tuple[tuple[float, Severity], ...]
 """(at least, severity), the worst first."""
 
-NEUTRAL_EARTH_V: Final[Bands] = ((50.0, "critical"), (25.0, "high"), (5.0, "medium"))
+NOTABLE_NEUTRAL_EARTH_V: Final = 5.0
+"""More between neutral and earth is worth a look in practice; no international standard limits it."""
+NEUTRAL_EARTH_V: Final[Bands] = ((50.0, "critical"), (25.0, "high"), (NOTABLE_NEUTRAL_EARTH_V, "medium"))
 UNBALANCE_PERCENT: Final[Bands] = ((5.0, "critical"), (4.0, "high"), (0.0, "medium"))
 RISE_PERCENT: Final[Bands] = ((20.0, "critical"), (15.0, "high"), (0.0, "medium"))
 SAG_PERCENT: Final[Bands] = ((30.0, "critical"), (15.0, "high"), (0.0, "medium"))

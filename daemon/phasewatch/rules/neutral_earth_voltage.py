@@ -5,11 +5,9 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from phasewatch.electrical.severity import Bands, band
+from phasewatch.electrical.severity import NOTABLE_NEUTRAL_EARTH_V, Bands, band
 from phasewatch.rules.rule import TO_EARTH, UNKNOWN, Condition, Limit, PointRule, RuleSettings, View, margin_v
 
-LIMIT_V: Final = 5.0
-"""More between neutral and earth is worth a look in practice; no international standard limits it."""
 TOUCH_VOLTAGE_V: Final = 50.0
 NOT_JUDGED: Final = ("IT", "three_wire")
 """Systems without a bonded neutral."""
@@ -59,7 +57,7 @@ class NeutralEarthVoltage(PointRule[Settings]):
     def _limit(self, view: View) -> tuple[float, str | None, bool]:
         """Return the limit in volts, its source, and whether it is the user's own."""
         own_v, preset, diagnosis = self.settings.limit_v, view.limits.neutral_earth_v, view.diagnosis
-        limit_v, source = (LIMIT_V, None) if preset is None else (preset.limit_v, preset.source)
+        limit_v, source = (NOTABLE_NEUTRAL_EARTH_V, None) if preset is None else (preset.limit_v, preset.source)
         if own_v is not None:
             limit_v, source = own_v, None
         if diagnosis.picture.neutral_earth_measured_v is None:

@@ -226,10 +226,13 @@ def _limited(supply: Supply, preset: Limits, rules: Mapping[str, RuleSettings]) 
 
 def limits_in_force(loaded: LoadedSite, point: str) -> Iterator[tuple[str, Limit]]:
     """Yield every limit of the enabled rules of a point, with the name of its rule."""
+    yield from _in_force(loaded, point, supply_of(loaded, point), POINT_RULES)
+
+
+def _in_force(loaded: LoadedSite, point: str, supply: Supply, names: Iterable[str]) -> Iterator[tuple[str, Limit]]:
     rules = loaded.site.rules_of(point)
-    preset = loaded.limits[loaded.site.supply_of(point).limits]
-    view = healthy(supply_of(loaded, point), preset, loaded.sources_of(point))
-    for name in POINT_RULES:
+    view = healthy(supply, loaded.limits[loaded.site.supply_of(point).limits], loaded.sources_of(point))
+    for name in names:
         if rules[name].enabled:
             yield from ((name, limit) for limit in _limits_of(name, view, rules))
 
@@ -240,12 +243,14 @@ def _limits_of(name: str, view: View, rules: Mapping[str, RuleSettings]) -> tupl
 
 def circles(loaded: LoadedSite, point: str) -> Circles:
     """Return the limits that a picture of a point shows."""
-    highest = {name: limit.high for name, limit in limits_in_force(loaded, point)}
+    supply = supply_of(loaded, point)
+    shown = (NeutralDisplacement.name, EarthDisplacement.name, NeutralEarthVoltage.name)
+    highest = {name: limit.high for name, limit in _in_force(loaded, point, supply, shown)}
     return Circles(
         neutral_v=highest.get(NeutralDisplacement.name),
         earth_v=highest.get(EarthDisplacement.name),
         neutral_earth_v=highest.get(NeutralEarthVoltage.name),
-        resolution_v=supply_of(loaded, point).resolution_v,
+        resolution_v=supply.resolution_v,
     )
 
 
@@ -270,7 +275,7 @@ def reconfigure(
     """Return the watch over a new site, the journal keys of what is no longer configured, and the ends of its alerts.
 
     What the file leaves as it was is taken over from the watch before. The events go to the journal before the keys are
-    forgotten there, and `desk.numbers` with them.
+    forgotten there, and `engine.numbers` with them.
     """
     points = [
         watch.points[name]

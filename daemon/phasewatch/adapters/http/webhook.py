@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from importlib.metadata import version
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
+from phasewatch import version
 from phasewatch.adapters.backoff import Backoff
 from phasewatch.adapters.journal.journal import Journal
 from phasewatch.adapters.journal.memory_fallback import FallbackJournal
@@ -277,7 +277,7 @@ class Requests:
         name = quote(str(json.loads(body).get("id")))
         return {
             "Content-Type": "application/json",
-            "User-Agent": f"phasewatch/{version('phasewatch')}",
+            "User-Agent": f"phasewatch/{version()}",
             "Idempotency-Key": name,
             "X-Phasewatch-Id": name,
             "X-Phasewatch-Signature": signature(self._config.secret, int(self._wall()), body),

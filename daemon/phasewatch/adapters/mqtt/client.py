@@ -36,17 +36,21 @@ class TlsFileError(Exception):
 
 
 def tls_context(
-    ca_file: Path | None, client_cert_file: Path | None = None, client_key_file: Path | None = None
+    ca_file: Path | None,
+    client_cert_file: Path | None = None,
+    client_key_file: Path | None = None,
+    *,
+    section: str = "mqtt",
 ) -> ssl.SSLContext:
     """Return the context that verifies the broker's certificate and name, and presents our own if there is one.
 
-    Raises: TlsFileError.
+    Raises: TlsFileError, which names the keys of `section` in the site file.
     """
-    with _naming(f"ca_file {ca_file}", "the certificate of the authority that signed the broker's, as PEM"):
+    with _naming(f"{section}.ca_file {ca_file}", "the certificate of the authority that signed the broker's, as PEM"):
         context = ssl.create_default_context(cafile=ca_file)
     if client_cert_file is not None:
         key = f", client_key_file {client_key_file}" if client_key_file else ""
-        with _naming(f"client_cert_file {client_cert_file}{key}", "PEM, a key without a password that fits"):
+        with _naming(f"{section}.client_cert_file {client_cert_file}{key}", "PEM, a key without a password that fits"):
             context.load_cert_chain(client_cert_file, client_key_file, password=_no_password)
     return context
 
@@ -68,9 +72,9 @@ def _naming(what: str, wanted: str) -> Iterator[None]:
         yield
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise TlsFileError(f"mqtt.{what}: {reason}; it must be {wanted}") from error
+        raise TlsFileError(f"{what}: {reason}; it must be {wanted}") from error
     except OSError as error:
-        raise TlsFileError(f"mqtt.{what}: {error.strerror}; the daemon must be able to read it") from error
+        raise TlsFileError(f"{what}: {error.strerror}; the daemon must be able to read it") from error
 
 
 Protocol = Literal["5", "3.1.1"]
